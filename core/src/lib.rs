@@ -1,0 +1,2 @@
+#![no_std]
+//! Placeholder until the crate is written.
