@@ -1,2 +1,28 @@
+//! The Outpour protocol and nothing else: no sockets, no clock, no tasks, no randomness.
+//!
+//! Both halves of the conversation live here: `session` is the client's, [`peer`] the gateway's.
+//! A driver feeds in what happened and when, and drains what follows from it; the same inputs
+//! always give the same outputs.
 #![no_std]
-//! Placeholder until the crate is written.
+
+extern crate alloc;
+
+pub mod check;
+pub mod delta;
+mod error;
+mod path;
+pub mod peer;
+mod position;
+mod selector;
+mod time;
+mod value;
+pub mod wire;
+
+pub use error::{ErrorCode, Fault};
+pub use path::{MAX_PATH_BYTES, MAX_PATH_SEGMENTS, Path, PathError};
+pub use position::{
+    Epoch, FetchId, Partition, Position, PublishNumber, PublisherId, SubscriptionId, TopicNumber, Version,
+};
+pub use selector::{MAX_DEEP_WILDCARDS, Selector, SelectorError};
+pub use time::Timestamp;
+pub use value::{TopicKind, Value, ValueType};

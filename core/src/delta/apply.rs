@@ -58,12 +58,7 @@ impl core::error::Error for DeltaError {}
 /// # Errors
 ///
 /// See [`DeltaError`]. `target` is empty after an error.
-pub fn apply(
-    base: &[u8],
-    delta: &[u8],
-    limit: usize,
-    target: &mut Vec<u8>,
-) -> Result<(), DeltaError> {
+pub fn apply(base: &[u8], delta: &[u8], limit: usize, target: &mut Vec<u8>) -> Result<(), DeltaError> {
     target.clear();
     let mut body = delta;
     let head = varint::read(&mut body)?;
@@ -81,10 +76,7 @@ pub fn apply(
     let mut size = 0_usize;
     edit(base, head / 2, body, |piece| {
         // A sum beyond `usize` is beyond any limit.
-        size = size
-            .checked_add(piece.len())
-            .filter(|size| *size <= limit)
-            .ok_or(DeltaError::TooLarge { limit })?;
+        size = size.checked_add(piece.len()).filter(|size| *size <= limit).ok_or(DeltaError::TooLarge { limit })?;
         Ok(())
     })?;
     target.reserve_exact(size);
@@ -106,9 +98,7 @@ fn edit(
     let mut copy = first_copy;
     loop {
         let copy_len = usize::try_from(copy).map_err(|_| DeltaError::OutOfRange)?;
-        let (copied, after) = rest
-            .split_at_checked(copy_len)
-            .ok_or(DeltaError::OutOfRange)?;
+        let (copied, after) = rest.split_at_checked(copy_len).ok_or(DeltaError::OutOfRange)?;
         emit(copied)?;
         if body.is_empty() {
             return Ok(());
@@ -142,9 +132,7 @@ impl<'a> Step<'a> {
         let literals = field(token >> 4, body)?;
         let zigzag = field(token & 15, body)?;
         let literals = usize::try_from(literals).map_err(|_| DeltaError::Truncated)?;
-        let (literals, rest) = body
-            .split_at_checked(literals)
-            .ok_or(DeltaError::Truncated)?;
+        let (literals, rest) = body.split_at_checked(literals).ok_or(DeltaError::Truncated)?;
         *body = rest;
         let shift = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
         let shift = isize::try_from(shift).map_err(|_| DeltaError::OutOfRange)?;
@@ -158,7 +146,5 @@ fn field(bits: u8, body: &mut &[u8]) -> Result<u64, DeltaError> {
     if bits < 15 {
         return Ok(u64::from(bits));
     }
-    varint::read(body)?
-        .checked_add(15)
-        .ok_or(DeltaError::OutOfRange)
+    varint::read(body)?.checked_add(15).ok_or(DeltaError::OutOfRange)
 }

@@ -69,9 +69,7 @@ mod tests {
     fn noise(len: usize, alphabet: u64) -> Vec<u8> {
         let mut state = 0x243f_6a88_85a3_08d3_u64;
         let mut next = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             ((state >> 33) % alphabet) as u8
         };
         (0..len).map(|_| next()).collect()
@@ -89,14 +87,7 @@ mod tests {
 
     /// Pairs of values that are hard to match, of about `size` bytes.
     fn hostile(size: usize) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
-        let period = |pattern: &[u8]| {
-            pattern
-                .iter()
-                .copied()
-                .cycle()
-                .take(size)
-                .collect::<Vec<u8>>()
-        };
+        let period = |pattern: &[u8]| pattern.iter().copied().cycle().take(size).collect::<Vec<u8>>();
         let spoilt = |mut value: Vec<u8>, every: usize, by: u8| {
             value.iter_mut().step_by(every).for_each(|byte| *byte = by);
             value
@@ -106,27 +97,13 @@ mod tests {
         let mut backwards = two.clone();
         backwards.reverse();
         let blocks: Vec<u8> = noise(size, 251).rchunks(64).flatten().copied().collect();
-        let records: Vec<u8> = (0..size / 16)
-            .flat_map(|n| alloc::format!("record {n:08} ").into_bytes())
-            .collect();
+        let records: Vec<u8> = (0..size / 16).flat_map(|n| alloc::format!("record {n:08} ").into_bytes()).collect();
         vec![
             ("zeros", zeros.clone(), vec![0; size * 2]),
             ("zeros, spoilt", zeros.clone(), spoilt(zeros.clone(), 9, 1)),
-            (
-                "zeros, spoilt otherwise",
-                spoilt(zeros.clone(), 13, 1),
-                spoilt(zeros.clone(), 11, 1),
-            ),
-            (
-                "periods of 8 and 9",
-                period(b"abcdefgh"),
-                period(b"abcdefghi"),
-            ),
-            (
-                "periods of 12, spoilt",
-                period(b"abcdefgh1234"),
-                spoilt(period(b"abcdefgh5678"), 25, b'-'),
-            ),
+            ("zeros, spoilt otherwise", spoilt(zeros.clone(), 13, 1), spoilt(zeros.clone(), 11, 1)),
+            ("periods of 8 and 9", period(b"abcdefgh"), period(b"abcdefghi")),
+            ("periods of 12, spoilt", period(b"abcdefgh1234"), spoilt(period(b"abcdefgh5678"), 25, b'-')),
             ("noise", noise(size, 256), spoilt(noise(size, 251), 1, 255)),
             ("two letters", two.clone(), backwards.clone()),
             ("two letters, spoilt", two, spoilt(backwards, 10, 7)),
@@ -137,9 +114,7 @@ mod tests {
 
     #[test]
     fn work_is_linear_on_hostile_values() {
-        for ((name, base, target), (_, base_4, target_4)) in
-            hostile(16 << 10).into_iter().zip(hostile(64 << 10))
-        {
+        for ((name, base, target), (_, base_4, target_4)) in hostile(16 << 10).into_iter().zip(hostile(64 << 10)) {
             let (one, four) = (work(&base, &target), work(&base_4, &target_4));
             let most = 100 * (base_4.len() + target_4.len()) as u64;
             assert!(four <= 5 * one + 1000, "{name}: {one} then {four}");
@@ -153,11 +128,7 @@ mod tests {
             let mut encoder = Encoder::new();
             encoder.encode(&base, &target, &mut Vec::new());
             let taken = 4 * encoder.scratch.entries();
-            assert!(
-                encoder.scratch.peak <= 4 * base.len() + (32 << 10),
-                "{name}: {}",
-                encoder.scratch.peak
-            );
+            assert!(encoder.scratch.peak <= 4 * base.len() + (32 << 10), "{name}: {}", encoder.scratch.peak);
             assert!(taken <= 288 << 10, "{name}: keeps {taken}");
         }
     }

@@ -44,9 +44,7 @@ impl Index {
                 continue;
             };
             let hash = self.hash(u64::from_le_bytes(*chunk));
-            if let (Some(head), Some(next)) =
-                (self.heads.get_mut(hash), self.next.get_mut(position))
-            {
+            if let (Some(head), Some(next)) = (self.heads.get_mut(hash), self.next.get_mut(position)) {
                 *next = *head;
                 *head = position as u32;
             }

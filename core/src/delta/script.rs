@@ -40,17 +40,8 @@ pub(super) struct Script<'a> {
 impl<'a> Script<'a> {
     /// Begins an edit whose target begins with the first `prefix` bytes of the base.
     pub(super) fn new(target: &'a [u8], prefix: usize, out: &'a mut Vec<u8>) -> Self {
-        let last = Match {
-            base: 0,
-            target: 0,
-            len: prefix,
-        };
-        Self {
-            target,
-            out,
-            last,
-            is_first: true,
-        }
+        let last = Match { base: 0, target: 0, len: prefix };
+        Self { target, out, last, is_first: true }
     }
 
     /// The last match that was given.
@@ -67,11 +58,7 @@ impl<'a> Script<'a> {
 
     /// Ends the edit.
     pub(super) fn finish(mut self, base_len: usize) {
-        let end = Match {
-            base: base_len,
-            target: self.target.len(),
-            len: 0,
-        };
+        let end = Match { base: base_len, target: self.target.len(), len: 0 };
         let last = self.last;
         if last.base_end() == end.base && last.target_end() == end.target {
             // What is copied last reaches the ends of both, so it need not be said, unless nothing was said before.
@@ -85,10 +72,7 @@ impl<'a> Script<'a> {
         if literals == 0 {
             return;
         }
-        let stay = Match {
-            base: last.base_end() + literals,
-            ..end
-        };
+        let stay = Match { base: last.base_end() + literals, ..end };
         if shift_cost(shift_between(&last, &end)) > 1 && stay.base <= base_len {
             // To copy nothing and end is cheaper than to move to the end of the base.
             self.step(stay);
@@ -111,8 +95,7 @@ impl<'a> Script<'a> {
         let shift = shift_between(&self.last, &next);
         let zigzag = ((shift << 1) ^ (shift >> 63)) as u64;
         let count = literals.len() as u64;
-        self.out
-            .push((count.min(15) as u8) << 4 | zigzag.min(15) as u8);
+        self.out.push((count.min(15) as u8) << 4 | zigzag.min(15) as u8);
         if count >= 15 {
             varint::write(count - 15, self.out);
         }
@@ -132,9 +115,5 @@ pub(super) fn shift_between(from: &Match, to: &Match) -> i64 {
 /// How many bytes beside its token a step with this shift takes.
 pub(super) fn shift_cost(shift: i64) -> usize {
     let zigzag = ((shift << 1) ^ (shift >> 63)) as u64;
-    if zigzag < 15 {
-        0
-    } else {
-        varint::len(zigzag - 15)
-    }
+    if zigzag < 15 { 0 } else { varint::len(zigzag - 15) }
 }

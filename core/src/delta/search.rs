@@ -81,12 +81,7 @@ struct Candidate {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(
-        base: &'a [u8],
-        target: &'a [u8],
-        scratch: &'a mut Scratch,
-        delta: &'a mut Vec<u8>,
-    ) -> Self {
+    pub(super) fn new(base: &'a [u8], target: &'a [u8], scratch: &'a mut Scratch, delta: &'a mut Vec<u8>) -> Self {
         let prefix = scan::common_prefix(base, target);
         let suffix = scan::common_suffix(scan::from(base, prefix), scan::from(target, prefix));
         let target_middle = prefix..target.len() - suffix;
@@ -96,17 +91,9 @@ impl<'a> Search<'a> {
             base,
             target,
             base_middle: prefix..base.len() - suffix,
-            at: Match {
-                base: prefix,
-                target: prefix,
-                len: 0,
-            },
+            at: Match { base: prefix, target: prefix, len: 0 },
             written: prefix,
-            good: if target_middle.len() < SMALL {
-                GOOD_IF_SMALL
-            } else {
-                GOOD
-            },
+            good: if target_middle.len() < SMALL { GOOD_IF_SMALL } else { GOOD },
             target_middle,
             has_index: false,
             far: None,
@@ -125,9 +112,7 @@ impl<'a> Search<'a> {
                 Some(near) if near.found.len >= self.good => Some(near),
                 Some(near) => match self.far_away(REACH) {
                     // What comes after the near match is found again.
-                    Some(far) if far.worth > near.worth && !far.found.follows(&near.found) => {
-                        Some(far)
-                    }
+                    Some(far) if far.worth > near.worth && !far.found.follows(&near.found) => Some(far),
                     _ => Some(near),
                 },
                 None => self.far_away(REACH + misses),
@@ -190,24 +175,14 @@ impl<'a> Search<'a> {
             // What is copied to the middle mostly comes from nearby; a large base is not indexed for a small change.
             let around = 1024 + 16 * self.target_middle.len();
             let start = self.base_middle.start.saturating_sub(around);
-            let end = self
-                .base_middle
-                .end
-                .saturating_add(around)
-                .min(self.base.len());
+            let end = self.base_middle.end.saturating_add(around).min(self.base.len());
             self.scratch.work += (end - start) as u64;
             self.scratch.index.build(self.base, start..end);
         }
-        let mut best = self
-            .far
-            .take()
-            .filter(|far| far.target >= self.at.target)
-            .map(|far| self.worth(far));
+        let mut best = self.far.take().filter(|far| far.target >= self.at.target).map(|far| self.worth(far));
         // No place of the target is asked for twice.
         for target in self.asked.max(self.at.target)..self.at.target + reach {
-            if best.is_some_and(|best| best.found.len >= GOOD)
-                || target + 8 > self.target_middle.end
-            {
+            if best.is_some_and(|best| best.found.len >= GOOD) || target + 8 > self.target_middle.end {
                 break;
             }
             let Some(word) = scan::double_word(self.target, target) else {
@@ -227,10 +202,7 @@ impl<'a> Search<'a> {
     }
 
     fn weigh(&self, base: usize, target: usize) -> Candidate {
-        let goal = self
-            .target
-            .get(target..self.target_middle.end)
-            .unwrap_or_default();
+        let goal = self.target.get(target..self.target_middle.end).unwrap_or_default();
         let goal = goal.get(..WEIGHED).unwrap_or(goal);
         let len = scan::common_prefix(scan::from(self.base, base), goal);
         self.worth(Match { base, target, len })
@@ -240,32 +212,18 @@ impl<'a> Search<'a> {
     fn worth(&self, found: Match) -> Candidate {
         let literals = found.target - self.at.target;
         let cost = literals + shift_cost(shift_between(&self.at, &found));
-        Candidate {
-            found,
-            worth: found.len as isize - cost as isize,
-        }
+        Candidate { found, worth: found.len as isize - cost as isize }
     }
 
     /// Adds a match: makes it as long as it gets, in both directions, at the expense of earlier ones.
     fn take(&mut self, mut found: Match) {
-        let goal = self
-            .target
-            .get(found.target_end()..self.target_middle.end)
-            .unwrap_or_default();
+        let goal = self.target.get(found.target_end()..self.target_middle.end).unwrap_or_default();
         found.len += scan::common_prefix(scan::from(self.base, found.base_end()), goal);
 
         // Proportional to what the match covers, so that the same bytes are not looked at again and again.
-        let most = (64 + 16 * found.len)
-            .min(found.target - self.written)
-            .min(found.base);
-        let before_base = self
-            .base
-            .get(found.base - most..found.base)
-            .unwrap_or_default();
-        let before_target = self
-            .target
-            .get(found.target - most..found.target)
-            .unwrap_or_default();
+        let most = (64 + 16 * found.len).min(found.target - self.written).min(found.base);
+        let before_base = self.base.get(found.base - most..found.base).unwrap_or_default();
+        let before_target = self.target.get(found.target - most..found.target).unwrap_or_default();
         let mut back = scan::common_suffix(before_base, before_target);
         self.scratch.work += (found.len + back) as u64 / 8;
         while let Some(last) = self.scratch.held.last() {
@@ -280,11 +238,7 @@ impl<'a> Search<'a> {
         found.target -= back;
         found.len += back;
         self.scratch.held.push(found);
-        self.at = Match {
-            base: found.base_end(),
-            target: found.target_end(),
-            len: 0,
-        };
+        self.at = Match { base: found.base_end(), target: found.target_end(), len: 0 };
 
         if self.scratch.held.len() >= HELD {
             self.write(HELD / 2);
@@ -298,8 +252,7 @@ impl<'a> Search<'a> {
             let Some(found) = rest.next() else { break };
             if let Some(next) = rest.as_slice().first() {
                 let last = self.script.last();
-                let apart = shift_cost(shift_between(&last, found))
-                    + shift_cost(shift_between(found, next));
+                let apart = shift_cost(shift_between(&last, found)) + shift_cost(shift_between(found, next));
                 let joined = shift_cost(shift_between(&last, next));
                 if found.len + joined <= apart + 2 {
                     continue;
@@ -315,11 +268,7 @@ impl<'a> Search<'a> {
     fn finish(mut self) {
         let suffix = self.target.len() - self.target_middle.end;
         if suffix > 0 {
-            self.scratch.held.push(Match {
-                base: self.base_middle.end,
-                target: self.target_middle.end,
-                len: suffix,
-            });
+            self.scratch.held.push(Match { base: self.base_middle.end, target: self.target_middle.end, len: suffix });
         }
         self.write(usize::MAX);
         self.script.finish(self.base.len());

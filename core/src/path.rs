@@ -1,0 +1,183 @@
+//! Paths: the names of topics.
+
+use alloc::sync::Arc;
+use core::borrow::Borrow;
+use core::fmt;
+
+/// The longest path or selector, in bytes.
+pub const MAX_PATH_BYTES: usize = 1024;
+/// The most segments of a path or selector.
+pub const MAX_PATH_SEGMENTS: usize = 64;
+
+/// A topic's name: UTF-8 segments joined by `/`. Cloning shares the text.
+///
+/// A path has 1 to [`MAX_PATH_BYTES`] bytes and at most [`MAX_PATH_SEGMENTS`] segments. No segment
+/// is empty, `.`, `..`, `*` or `**`, and there are no control characters. Paths are compared byte
+/// by byte: there is no Unicode normalisation and no percent-decoding.
+///
+/// ```
+/// use outpour_core::Path;
+///
+/// let path = Path::new("prices/eurusd").unwrap();
+/// assert_eq!(path.segments().collect::<Vec<_>>(), ["prices", "eurusd"]);
+/// assert!(Path::new("/prices").is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path(Arc<str>);
+
+/// Why a text is not a path. The caller is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathError {
+    /// There is nothing.
+    Empty,
+    /// More than [`MAX_PATH_BYTES`] bytes.
+    TooLong,
+    /// More than [`MAX_PATH_SEGMENTS`] segments.
+    TooDeep,
+    /// The bytes are not UTF-8.
+    NotUtf8,
+    /// The segment that starts at this byte is empty.
+    EmptySegment(usize),
+    /// The segment that starts at this byte is `.`, `..`, `*` or `**`.
+    ReservedSegment(usize),
+    /// There is a control character at this byte.
+    ControlCharacter(usize),
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the path is empty"),
+            Self::TooLong => write!(f, "the path is longer than {MAX_PATH_BYTES} bytes"),
+            Self::TooDeep => write!(f, "the path has more than {MAX_PATH_SEGMENTS} segments"),
+            Self::NotUtf8 => f.write_str("the path is not UTF-8"),
+            Self::EmptySegment(at) => {
+                write!(f, "the path has an empty segment at byte {at}: remove the surplus '/'")
+            }
+            Self::ReservedSegment(at) => {
+                write!(f, "the path has a segment '.', '..', '*' or '**' at byte {at}, which can't name a topic")
+            }
+            Self::ControlCharacter(at) => write!(f, "the path has a control character at byte {at}"),
+        }
+    }
+}
+
+impl core::error::Error for PathError {}
+
+impl Path {
+    /// The path that `text` spells.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(text: &str) -> Result<Self, PathError> {
+        check_text(text)?;
+        match segments_with_start(text).find(|(_, segment)| matches!(*segment, "." | ".." | "*" | "**")) {
+            Some((at, _)) => Err(PathError::ReservedSegment(at)),
+            None => Ok(Self(Arc::from(text))),
+        }
+    }
+
+    /// The path that these bytes spell.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PathError> {
+        Self::new(core::str::from_utf8(bytes).map_err(|_| PathError::NotUtf8)?)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The segments, from the first to the last.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+}
+
+/// What paths and selectors have in common.
+pub(crate) fn check_text(text: &str) -> Result<(), PathError> {
+    if text.is_empty() {
+        return Err(PathError::Empty);
+    }
+    if text.len() > MAX_PATH_BYTES {
+        return Err(PathError::TooLong);
+    }
+    if let Some((at, _)) = text.char_indices().find(|(_, character)| character.is_control()) {
+        return Err(PathError::ControlCharacter(at));
+    }
+    if let Some((at, _)) = segments_with_start(text).find(|(_, segment)| segment.is_empty()) {
+        return Err(PathError::EmptySegment(at));
+    }
+    if text.split('/').count() > MAX_PATH_SEGMENTS { Err(PathError::TooDeep) } else { Ok(()) }
+}
+
+fn segments_with_start(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split('/').scan(0, |next, segment| {
+        let start = *next;
+        *next += segment.len() + 1;
+        Some((start, segment))
+    })
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl TryFrom<&str> for Path {
+    type Error = PathError;
+    fn try_from(text: &str) -> Result<Self, PathError> {
+        Self::new(text)
+    }
+}
+
+impl AsRef<str> for Path {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Path {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    #[test]
+    fn tells_what_is_wrong_and_where() {
+        assert_eq!(Path::new(""), Err(PathError::Empty));
+        assert_eq!(Path::new("/a"), Err(PathError::EmptySegment(0)));
+        assert_eq!(Path::new("a/"), Err(PathError::EmptySegment(2)));
+        assert_eq!(Path::new("a//b"), Err(PathError::EmptySegment(2)));
+        assert_eq!(Path::new("a/../b"), Err(PathError::ReservedSegment(2)));
+        assert_eq!(Path::new("a/*"), Err(PathError::ReservedSegment(2)));
+        assert_eq!(Path::new("a/\0b"), Err(PathError::ControlCharacter(2)));
+        assert_eq!(Path::from_bytes(b"\xff"), Err(PathError::NotUtf8));
+        assert_eq!(Path::new(&"a".repeat(MAX_PATH_BYTES + 1)), Err(PathError::TooLong));
+        let deep: String = ["a"; MAX_PATH_SEGMENTS + 1].join("/");
+        assert_eq!(Path::new(&deep), Err(PathError::TooDeep));
+    }
+
+    #[test]
+    fn takes_any_other_text() {
+        for text in ["a", "a/b", "präise/€", "a*b/c..d", "...", " a "] {
+            assert_eq!(Path::new(text).unwrap().as_str(), text);
+        }
+    }
+}
