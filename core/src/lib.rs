@@ -9,7 +9,6 @@ extern crate alloc;
 
 pub mod check;
 pub mod delta;
-pub mod delta;
 mod error;
 mod path;
 pub mod peer;

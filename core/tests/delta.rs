@@ -1,10 +1,6 @@
 //! Deltas: what goes in comes out, within the bounds that are promised, whatever the bytes are.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic in what it calls, too"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic in what it calls, too")]
 
 use outpour_core::delta::{DeltaError, Encoder, MAX_OVERHEAD, apply, encode};
 use proptest::collection::vec;
@@ -28,12 +24,7 @@ fn apply_to(base: &[u8], delta: &[u8], limit: usize) -> Result<Vec<u8>, DeltaErr
 #[track_caller]
 fn round_trip(base: &[u8], target: &[u8]) -> Vec<u8> {
     let delta = delta_of(base, target);
-    assert!(
-        delta.len() <= target.len() + MAX_OVERHEAD,
-        "{} bytes for {}",
-        delta.len(),
-        target.len()
-    );
+    assert!(delta.len() <= target.len() + MAX_OVERHEAD, "{} bytes for {}", delta.len(), target.len());
     let value = apply_to(base, &delta, target.len()).unwrap();
     assert!(value == target, "does not come back");
     if let Some(too_small) = target.len().checked_sub(1) {
@@ -44,9 +35,7 @@ fn round_trip(base: &[u8], target: &[u8]) -> Vec<u8> {
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    text.split_whitespace()
-        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
-        .collect()
+    text.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
 }
 
 /// What the documentation shows, and every form of a number and a step. The encoder makes exactly these.
@@ -66,28 +55,12 @@ fn golden_examples() {
         ("ab", "yz", "01 79 7a"),
         ("log: ", "log: one", "0a 35 6f 6e 65"),
         ("log: one two three four five", "log: one", "10"),
-        (
-            r#"{"bid":1.0841,"ask":1.0843}"#,
-            r#"{"bid":1.0842,"ask":1.0844}"#,
-            "18 10 32 0c 10 34",
-        ),
-        (
-            &long,
-            &replaced,
-            "c8 01 f0 05 41 42 43 44 45 46 47 48 49 4a 4b 4c 4d 4e 4f 50 51 52 53 54",
-        ),
-        (
-            &long,
-            &grown,
-            "c8 01 ff 01 10 78 78 78 78 78 78 78 78 78 78 78 78 78 78 78 78",
-        ),
+        (r#"{"bid":1.0841,"ask":1.0843}"#, r#"{"bid":1.0842,"ask":1.0844}"#, "18 10 32 0c 10 34"),
+        (&long, &replaced, "c8 01 f0 05 41 42 43 44 45 46 47 48 49 4a 4b 4c 4d 4e 4f 50 51 52 53 54"),
+        (&long, &grown, "c8 01 ff 01 10 78 78 78 78 78 78 78 78 78 78 78 78 78 78 78 78"),
     ];
     for (base, target, delta) in examples {
-        assert_eq!(
-            round_trip(base.as_bytes(), target.as_bytes()),
-            hex(delta),
-            "{base:?} to {target:?}"
-        );
+        assert_eq!(round_trip(base.as_bytes(), target.as_bytes()), hex(delta), "{base:?} to {target:?}");
     }
 }
 
@@ -108,14 +81,8 @@ fn malformed_deltas_are_refused() {
         ("16", DeltaError::OutOfRange),
         ("14 10 41", DeltaError::OutOfRange),
         ("04 05", DeltaError::OutOfRange),
-        (
-            "04 0f ff ff ff ff ff ff ff ff ff 01",
-            DeltaError::OutOfRange,
-        ),
-        (
-            "04 0f f0 ff ff ff ff ff ff ff ff 01",
-            DeltaError::OutOfRange,
-        ),
+        ("04 0f ff ff ff ff ff ff ff ff ff 01", DeltaError::OutOfRange),
+        ("04 0f f0 ff ff ff ff ff ff ff ff 01", DeltaError::OutOfRange),
         ("04 00 09", DeltaError::OutOfRange),
         // Cut off in the number of literals, in the shift, in the literals, in a copy.
         ("04 f0", DeltaError::Truncated),
@@ -140,26 +107,15 @@ fn a_small_delta_cannot_make_a_large_value() {
     }
     for limit in [0, 1, 1 << 16, 1 << 24] {
         let mut target = Vec::new();
-        assert_eq!(
-            apply(&base, &delta, limit, &mut target),
-            Err(DeltaError::TooLarge { limit })
-        );
-        assert_eq!(
-            target.capacity(),
-            0,
-            "memory was taken for a value that was refused"
-        );
+        assert_eq!(apply(&base, &delta, limit, &mut target), Err(DeltaError::TooLarge { limit }));
+        assert_eq!(target.capacity(), 0, "memory was taken for a value that was refused");
     }
 }
 
 #[test]
 fn values_of_a_megabyte() {
-    let record = |n: usize, price: usize| {
-        format!(r#"{{"id":{n},"name":"instrument {n}","price":{price}.25}},"#)
-    };
-    let document = |price: &dyn Fn(usize) -> usize| {
-        (0..24_000).map(|n| record(n, price(n))).collect::<String>()
-    };
+    let record = |n: usize, price: usize| format!(r#"{{"id":{n},"name":"instrument {n}","price":{price}.25}},"#);
+    let document = |price: &dyn Fn(usize) -> usize| (0..24_000).map(|n| record(n, price(n))).collect::<String>();
     let base = document(&|n| n * 7);
     assert!(base.len() > 1 << 20);
 
@@ -174,10 +130,7 @@ fn values_of_a_megabyte() {
     assert!(round_trip(base.as_bytes(), swapped.as_bytes()).len() < 200);
 
     let zeros = vec![0; 1 << 20];
-    assert_eq!(
-        round_trip(&zeros, base.as_bytes()).len(),
-        base.len() + MAX_OVERHEAD
-    );
+    assert_eq!(round_trip(&zeros, base.as_bytes()).len(), base.len() + MAX_OVERHEAD);
     round_trip(&zeros, &vec![0; 3 << 20]);
     round_trip(base.as_bytes(), &zeros);
 }
@@ -185,12 +138,9 @@ fn values_of_a_megabyte() {
 #[test]
 fn many_small_changes() {
     // More matches than are held back at once.
-    let base: String = (0..4_000)
-        .map(|n| format!("{n:05} {:04x}\n", n * n % 65_521))
-        .collect();
-    let target: String = (0..4_000)
-        .map(|n| format!("{n:05} {:04x}{}\n", (n * n + n % 3) % 65_521, &"+"[..n % 2]))
-        .collect();
+    let base: String = (0..4_000).map(|n| format!("{n:05} {:04x}\n", n * n % 65_521)).collect();
+    let target: String =
+        (0..4_000).map(|n| format!("{n:05} {:04x}{}\n", (n * n + n % 3) % 65_521, &"+"[..n % 2])).collect();
     assert!(round_trip(base.as_bytes(), target.as_bytes()).len() < target.len() / 2);
 }
 
@@ -211,11 +161,7 @@ impl Edit {
             (any::<usize>(), bytes()).prop_map(|(at, with)| Self::Insert(at, with)),
             (any::<usize>(), 0..60_usize).prop_map(|(at, len)| Self::Delete(at, len)),
             (any::<usize>(), bytes()).prop_map(|(at, with)| Self::Replace(at, with)),
-            (any::<usize>(), 0..200_usize, any::<usize>()).prop_map(|(from, len, to)| Self::Move {
-                from,
-                len,
-                to
-            }),
+            (any::<usize>(), 0..200_usize, any::<usize>()).prop_map(|(from, len, to)| Self::Move { from, len, to }),
             (any::<usize>(), 0..100_usize).prop_map(|(at, len)| Self::Double(at, len)),
         ]
     }
@@ -253,9 +199,8 @@ impl Edit {
 
 /// Values like those that are published: JSON records, text with few letters, noise.
 fn any_value() -> impl Strategy<Value = Vec<u8>> {
-    let record = (any::<u16>(), any::<i32>(), any::<bool>()).prop_map(|(id, level, on)| {
-        format!(r#"{{"id":{id},"level":{level},"on":{on}}},"#).into_bytes()
-    });
+    let record = (any::<u16>(), any::<i32>(), any::<bool>())
+        .prop_map(|(id, level, on)| format!(r#"{{"id":{id},"level":{level},"on":{on}}},"#).into_bytes());
     prop_oneof![
         vec(record, 0..40).prop_map(|records| records.concat()),
         vec(b'a'..b'd', 0..1_500),

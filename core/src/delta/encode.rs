@@ -52,7 +52,7 @@ impl Encoder {
         if !fits || delta.len() - begin > target.len() {
             delta.truncate(begin);
             delta.reserve(target.len() + MAX_OVERHEAD);
-            varint::write(HEAD_WHOLE, delta);
+            varint::write(delta, HEAD_WHOLE);
             delta.extend_from_slice(target);
         }
         self.scratch.shrink(KEPT);

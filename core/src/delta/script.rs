@@ -84,7 +84,7 @@ impl<'a> Script<'a> {
 
     fn copy(&mut self, len: usize) {
         let len = len as u64;
-        varint::write(if self.is_first { len << 1 } else { len }, self.out);
+        varint::write(self.out, if self.is_first { len << 1 } else { len });
         self.is_first = false;
     }
 
@@ -97,10 +97,10 @@ impl<'a> Script<'a> {
         let count = literals.len() as u64;
         self.out.push((count.min(15) as u8) << 4 | zigzag.min(15) as u8);
         if count >= 15 {
-            varint::write(count - 15, self.out);
+            varint::write(self.out, count - 15);
         }
         if zigzag >= 15 {
-            varint::write(zigzag - 15, self.out);
+            varint::write(self.out, zigzag - 15);
         }
         self.out.extend_from_slice(literals);
     }

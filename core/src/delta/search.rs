@@ -10,7 +10,7 @@ use super::script::{Match, Script, shift_between, shift_cost};
 /// How many literals are tried before a match is looked for further on.
 const REACH: usize = 24;
 /// How far beside the diagonal a match is looked for byte by byte.
-const ASIDE: isize = 8;
+const ASIDE: usize = 8;
 /// A match of this length is taken without looking for a better one.
 const GOOD: usize = 24;
 /// The same in a small value, where a table costs more than it gains.
@@ -145,17 +145,13 @@ impl<'a> Search<'a> {
             let Some(word) = scan::word(self.target, target) else {
                 break;
             };
-            let diagonal = self.at.base + literals;
+            let start = (self.at.base + literals).saturating_sub(ASIDE);
             self.scratch.work += 1;
-            for zigzag in 0..=2 * ASIDE {
-                let shift = (zigzag >> 1) ^ -(zigzag & 1);
-                let Some(base) = diagonal.checked_add_signed(shift) else {
-                    continue;
-                };
-                if scan::word(self.base, base) != Some(word) {
-                    continue;
-                }
-                let candidate = self.weigh(base, target);
+            let mut places = scan::places(self.base, start, word);
+            while places != 0 {
+                let place = places.trailing_zeros() as usize / 8;
+                places &= places - 1;
+                let candidate = self.weigh(start + place, target);
                 best = better(best, candidate);
                 if candidate.found.len >= GOOD {
                     return best;
@@ -211,7 +207,7 @@ impl<'a> Search<'a> {
     /// What a match is worth, seen from where the search stands: what it copies less what it takes to get there.
     fn worth(&self, found: Match) -> Candidate {
         let literals = found.target - self.at.target;
-        let cost = literals + shift_cost(shift_between(&self.at, &found));
+        let cost = literals + 2 * shift_cost(shift_between(&self.at, &found));
         Candidate { found, worth: found.len as isize - cost as isize }
     }
 

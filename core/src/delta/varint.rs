@@ -1,38 +1,15 @@
-//! Unsigned LEB128, shortest form only.
-
-use alloc::vec::Vec;
+//! The wire's varints, with a delta's errors.
 
 use super::DeltaError;
+use crate::wire::{self, WireError};
 
-pub(super) fn write(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
+pub(super) use crate::wire::{varint_len as len, write_varint as write};
 
 /// Takes a varint off the front of `bytes`.
+#[inline]
 pub(super) fn read(bytes: &mut &[u8]) -> Result<u64, DeltaError> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or(DeltaError::Truncated)?;
-        *bytes = rest;
-        let bits = u64::from(byte & 0x7f);
-        if shift == 63 && byte > 1 {
-            return Err(DeltaError::Overlong);
-        }
-        value |= bits << shift;
-        if byte < 0x80 {
-            if byte == 0 && shift > 0 {
-                return Err(DeltaError::Overlong);
-            }
-            return Ok(value);
-        }
-    }
-    Err(DeltaError::Overlong)
-}
-
-pub(super) const fn len(value: u64) -> usize {
-    (70 - (value | 1).leading_zeros() as usize) / 7
+    wire::read_varint(bytes).map_err(|error| match error {
+        WireError::Truncated => DeltaError::Truncated,
+        _ => DeltaError::Overlong,
+    })
 }
