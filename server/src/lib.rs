@@ -1,2 +1,7 @@
-//! Placeholder until the crate is written.
+//! The Outpour gateway: a pure broker, the fan-out to sessions, and the IO around them.
+
+pub mod broker;
+pub mod fanout;
+pub mod log;
+pub mod topics;
 pub mod websocket;

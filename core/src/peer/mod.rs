@@ -13,7 +13,7 @@ mod topic;
 pub use batch::Batch;
 pub use inbound::{Change, PeerRequest};
 pub use outbound::Topics;
-pub use topic::{History, Topic, TopicDescription, Update, snapshot_frame};
+pub use topic::{History, PastEvent, Topic, TopicDescription, Update, snapshot_frame};
 
 use alloc::collections::VecDeque;
 use alloc::string::String;

@@ -71,6 +71,19 @@ struct Recent {
     version: Version,
     at_ms: u64,
     frame: Bytes,
+    /// An event's frame ends with the event.
+    value_len: u32,
+}
+
+/// An event that a topic still keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastEvent<'a> {
+    /// Its version.
+    pub version: Version,
+    /// Its sequence number.
+    pub sequence: u64,
+    /// The event.
+    pub value: &'a [u8],
 }
 
 /// What is fixed about a topic.
@@ -212,6 +225,7 @@ impl Topic {
             version: update.version,
             at_ms: update.at_ms,
             frame: update.frame.clone(),
+            value_len: update.value.len() as u32,
         });
         self.forget(update.at_ms);
     }
@@ -242,10 +256,14 @@ impl Topic {
         }
     }
 
-    /// The past events that are still kept, oldest first: version, sequence number and frame.
-    pub fn events(&self) -> impl DoubleEndedIterator<Item = (Version, u64, &Bytes)> {
+    /// The past events that are still kept, oldest first.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = PastEvent<'_>> {
         let first = self.first_sequence();
-        self.recent.iter().enumerate().map(move |(index, recent)| (recent.version, first + index as u64, &recent.frame))
+        self.recent.iter().enumerate().map(move |(index, recent)| PastEvent {
+            version: recent.version,
+            sequence: first + index as u64,
+            value: recent.frame.get(recent.frame.len().saturating_sub(recent.value_len as usize)..).unwrap_or_default(),
+        })
     }
 
     /// How many past events are kept.

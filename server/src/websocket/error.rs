@@ -13,9 +13,7 @@ pub enum ReadError {
     #[error("The frame is not masked; a client must mask every frame it sends.")]
     Unmasked,
     /// One of the bits RSV1 to RSV3 is set, although no extension was negotiated.
-    #[error(
-        "A reserved bit (RSV1-3) is set, but no extension such as permessage-deflate was negotiated."
-    )]
+    #[error("A reserved bit (RSV1-3) is set, but no extension such as permessage-deflate was negotiated.")]
     ReservedBits,
     /// The opcode is one of 3-7 or 11-15.
     #[error("The opcode {0} is reserved; use 0, 1, 2, 8, 9 or 10.")]
@@ -84,9 +82,7 @@ impl ReadError {
             | Self::TruncatedCloseCode
             | Self::InvalidCloseCode(_) => close_code::PROTOCOL_ERROR,
             Self::TextNotUtf8 | Self::CloseReasonNotUtf8 => close_code::INVALID_DATA,
-            Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => {
-                close_code::MESSAGE_TOO_BIG
-            }
+            Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => close_code::MESSAGE_TOO_BIG,
         }
     }
 }
@@ -105,10 +101,7 @@ mod tests {
             ReadError::UnexpectedContinuation,
             ReadError::TruncatedCloseCode,
             ReadError::InvalidCloseCode(u16::MAX),
-            ReadError::MessageTooBig {
-                length: u64::MAX,
-                limit: usize::MAX,
-            },
+            ReadError::MessageTooBig { length: u64::MAX, limit: usize::MAX },
             ReadError::TooManyFragments { limit: u32::MAX },
         ];
         for error in errors {

@@ -101,15 +101,7 @@ impl FrameHeader {
         let Some((&mask, _)) = rest.split_first_chunk() else {
             return Ok(None);
         };
-        Ok(Some((
-            Self {
-                fin,
-                opcode,
-                length,
-                mask,
-            },
-            2 + extended + mask.len(),
-        )))
+        Ok(Some((Self { fin, opcode, length, mask }, 2 + extended + mask.len())))
     }
 }
 
@@ -142,18 +134,9 @@ mod tests {
             (&[0x82, 0x80 | 125, 1, 2, 3, 4][..], 125, 6),
             (&[0x82, 0xfe, 0, 126, 1, 2, 3, 4], 126, 8),
             (&[0x82, 0xfe, 0xff, 0xff, 1, 2, 3, 4], 65_535, 8),
-            (
-                &[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4],
-                65_536,
-                14,
-            ),
+            (&[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4], 65_536, 14),
         ] {
-            let expected = FrameHeader {
-                fin: true,
-                opcode: Opcode::Binary,
-                length,
-                mask: [1, 2, 3, 4],
-            };
+            let expected = FrameHeader { fin: true, opcode: Opcode::Binary, length, mask: [1, 2, 3, 4] };
             assert_eq!(parse(bytes), Ok(Some((expected, header))));
             for cut in 0..bytes.len() {
                 assert_eq!(parse(&bytes[..cut]), Ok(None), "{cut} of {bytes:?}");
@@ -175,10 +158,7 @@ mod tests {
             (&[0x88, 0xfe], ControlTooLong),
             (&[0x8a, 0xff], ControlTooLong),
             (&[0x82, 0xfe, 0, 125], NonMinimalLength),
-            (
-                &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
-                NonMinimalLength,
-            ),
+            (&[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff], NonMinimalLength),
             (&[0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], LengthHighBit),
         ] {
             assert_eq!(parse(bytes), Err(error), "{bytes:?}");
@@ -194,11 +174,7 @@ mod tests {
                 let mut bytes = plain.clone();
                 unmask(&mut bytes[start..end], mask);
                 for (i, (byte, before)) in bytes.iter().zip(&plain).enumerate() {
-                    let key = if (start..end).contains(&i) {
-                        mask[(i - start) % 4]
-                    } else {
-                        0
-                    };
+                    let key = if (start..end).contains(&i) { mask[(i - start) % 4] } else { 0 };
                     assert_eq!(*byte, before ^ key);
                 }
             }

@@ -4,10 +4,7 @@
 /// Whether a page from `origin` may connect to a server that the client calls `host`: by the list, where `*` stands for
 /// every origin, or because it is the server's own page.
 pub(super) fn is_allowed(origin: &str, host: &str, allowed: &[String]) -> bool {
-    allowed
-        .iter()
-        .any(|entry| entry == "*" || entry.eq_ignore_ascii_case(origin))
-        || is_same(origin, host)
+    allowed.iter().any(|entry| entry == "*" || entry.eq_ignore_ascii_case(origin)) || is_same(origin, host)
 }
 
 /// Whether the host and port of `origin` are those of the `Host` header. Where a port is left out, it is the default of
@@ -24,9 +21,7 @@ fn is_same(origin: &str, host: &str) -> bool {
         return false;
     };
     let ((page_name, page_port), (name, port)) = (split_port(authority), split_port(host));
-    !name.is_empty()
-        && page_name.eq_ignore_ascii_case(name)
-        && page_port.unwrap_or(default) == port.unwrap_or(default)
+    !name.is_empty() && page_name.eq_ignore_ascii_case(name) && page_port.unwrap_or(default) == port.unwrap_or(default)
 }
 
 fn split_port(authority: &str) -> (&str, Option<&str>) {
@@ -73,11 +68,7 @@ mod tests {
         ] {
             assert!(!is_allowed(origin, host, &[]), "{origin} {host}");
             assert!(is_allowed(origin, host, &["*".into()]));
-            assert!(is_allowed(
-                origin,
-                host,
-                &["https://other".into(), origin.to_ascii_uppercase()]
-            ));
+            assert!(is_allowed(origin, host, &["https://other".into(), origin.to_ascii_uppercase()]));
         }
     }
 }

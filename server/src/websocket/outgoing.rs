@@ -22,9 +22,7 @@ impl Deref for FrameHead {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default()
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 }
 
@@ -73,10 +71,7 @@ impl ControlFrame {
         }
         *first = 0x80 | opcode as u8;
         *second = length;
-        Self {
-            bytes,
-            length: length + 2,
-        }
+        Self { bytes, length: length + 2 }
     }
 }
 
@@ -85,9 +80,7 @@ impl Deref for ControlFrame {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default()
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 }
 
@@ -124,14 +117,8 @@ pub fn close_frame(code: Option<u16>, reason: &str) -> ControlFrame {
         return ControlFrame::new(Opcode::Close, []);
     };
     debug_assert!(close_code::is_valid(code), "{code} must not be sent");
-    let code = if close_code::is_valid(code) {
-        code
-    } else {
-        close_code::INTERNAL_ERROR
-    };
-    let end = (0..=reason.len().min(MAX_CLOSE_REASON))
-        .rev()
-        .find(|&end| reason.is_char_boundary(end));
+    let code = if close_code::is_valid(code) { code } else { close_code::INTERNAL_ERROR };
+    let end = (0..=reason.len().min(MAX_CLOSE_REASON)).rev().find(|&end| reason.is_char_boundary(end));
     let reason = reason.bytes().take(end.unwrap_or_default());
     ControlFrame::new(Opcode::Close, code.to_be_bytes().into_iter().chain(reason))
 }
@@ -146,10 +133,7 @@ mod tests {
         assert_eq!(&*header(Opcode::Binary, 125), [0x82, 125]);
         assert_eq!(&*header(Opcode::Binary, 126), [0x82, 126, 0, 126]);
         assert_eq!(&*header(Opcode::Binary, 65_535), [0x82, 126, 0xff, 0xff]);
-        assert_eq!(
-            &*header(Opcode::Binary, 65_536),
-            [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]
-        );
+        assert_eq!(&*header(Opcode::Binary, 65_536), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
     }
 
     #[test]

@@ -18,10 +18,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_message: 1 << 20,
-            max_fragments: 1024,
-        }
+        Self { max_message: 1 << 20, max_fragments: 1024 }
     }
 }
 
@@ -67,16 +64,10 @@ impl Event<'_> {
     pub fn into_owned(self) -> Event<'static> {
         let owned = |payload: Cow<'_, [u8]>| Cow::Owned(payload.into_owned());
         match self {
-            Event::Message { kind, payload } => Event::Message {
-                kind,
-                payload: owned(payload),
-            },
+            Event::Message { kind, payload } => Event::Message { kind, payload: owned(payload) },
             Event::Ping(payload) => Event::Ping(owned(payload)),
             Event::Pong(payload) => Event::Pong(owned(payload)),
-            Event::Close { code, reason } => Event::Close {
-                code,
-                reason: Cow::Owned(reason.into_owned()),
-            },
+            Event::Close { code, reason } => Event::Close { code, reason: Cow::Owned(reason.into_owned()) },
         }
     }
 }
@@ -110,11 +101,7 @@ impl Reader {
     /// A reader for a connection that has just been upgraded.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            finished: false,
-            partial: None,
-        }
+        Self { limits, finished: false, partial: None }
     }
 
     /// Takes the next event from the front of `input`, which moves on past what was used.
@@ -128,10 +115,7 @@ impl Reader {
     /// When the client breaks the protocol or a limit. Send a close frame with the error's
     /// [`close_code`](ReadError::close_code) and text, then drop the connection.
     #[inline]
-    pub fn next_event<'b>(
-        &mut self,
-        input: &mut &'b mut [u8],
-    ) -> Result<Option<Event<'b>>, ReadError> {
+    pub fn next_event<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ReadError> {
         if self.finished {
             *input = &mut [];
             return Ok(None);
@@ -140,11 +124,7 @@ impl Reader {
         if matches!(event, Err(_) | Ok(Some(Event::Close { .. }))) {
             self.finished = true;
             self.partial = None;
-        } else if self
-            .partial
-            .as_ref()
-            .is_some_and(|partial| partial.is_empty())
-        {
+        } else if self.partial.as_ref().is_some_and(|partial| partial.is_empty()) {
             self.partial = None;
         }
         event
@@ -160,21 +140,14 @@ impl Reader {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| {
-            let message = partial
-                .message
-                .as_ref()
-                .map_or(0, |message| message.payload.capacity());
+            let message = partial.message.as_ref().map_or(0, |message| message.payload.capacity());
             size_of::<Partial>() + partial.control.capacity() + message
         })
     }
 
     fn advance<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ReadError> {
         loop {
-            let (header, received) = match self
-                .partial
-                .as_mut()
-                .and_then(|partial| partial.frame.take())
-            {
+            let (header, received) = match self.partial.as_mut().and_then(|partial| partial.frame.take()) {
                 Some(frame) => frame,
                 None => match self.header(input)? {
                     Some(header) => {
@@ -193,14 +166,8 @@ impl Reader {
             unmask(part, mask);
 
             let complete = part.len() == missing;
-            let message_open = self
-                .partial
-                .as_ref()
-                .is_some_and(|partial| partial.message.is_some());
-            if complete
-                && received == 0
-                && (header.opcode.is_control() || (header.fin && !message_open))
-            {
+            let message_open = self.partial.as_ref().is_some_and(|partial| partial.message.is_some());
+            if complete && received == 0 && (header.opcode.is_control() || (header.fin && !message_open)) {
                 return event(header.opcode, Cow::Borrowed(part)).map(Some);
             }
             let partial = self.partial.get_or_insert_default();
@@ -211,27 +178,17 @@ impl Reader {
                 partial.control.reserve_exact(missing);
                 partial.control.extend_from_slice(part);
                 if complete {
-                    return event(header.opcode, Cow::Owned(mem::take(&mut partial.control)))
-                        .map(Some);
+                    return event(header.opcode, Cow::Owned(mem::take(&mut partial.control))).map(Some);
                 }
             } else {
-                let message = partial
-                    .message
-                    .get_or_insert_with(|| Message::new(header.opcode));
+                let message = partial.message.get_or_insert_with(|| Message::new(header.opcode));
                 message.fragments += u32::from(complete);
-                let most = if header.fin {
-                    message.payload.len() + missing
-                } else {
-                    self.limits.max_message
-                };
+                let most = if header.fin { message.payload.len() + missing } else { self.limits.max_message };
                 message.extend(part, most)?;
                 if complete && header.fin {
                     message.finish()?;
                     if let Some(Message { kind, payload, .. }) = partial.message.take() {
-                        return Ok(Some(Event::Message {
-                            kind,
-                            payload: Cow::Owned(payload),
-                        }));
+                        return Ok(Some(Event::Message { kind, payload: Cow::Owned(payload) }));
                     }
                 }
             }
@@ -251,10 +208,7 @@ impl Reader {
                     *to = *from;
                     partial.header_length += 1;
                 }
-                let known = partial
-                    .header
-                    .get(..partial.header_length)
-                    .unwrap_or_default();
+                let known = partial.header.get(..partial.header_length).unwrap_or_default();
                 let Some((header, length)) = FrameHeader::parse(known)? else {
                     *input = &mut [];
                     return Ok(None);
@@ -270,11 +224,7 @@ impl Reader {
                 }
                 if !input.is_empty() {
                     let partial = partial.get_or_insert_default();
-                    partial
-                        .header
-                        .iter_mut()
-                        .zip(input.iter())
-                        .for_each(|(to, from)| *to = *from);
+                    partial.header.iter_mut().zip(input.iter()).for_each(|(to, from)| *to = *from);
                     partial.header_length = input.len();
                     *input = &mut [];
                 }
@@ -289,29 +239,19 @@ impl Reader {
         if header.opcode.is_control() {
             return Ok(());
         }
-        let open = self
-            .partial
-            .as_ref()
-            .and_then(|partial| partial.message.as_ref());
+        let open = self.partial.as_ref().and_then(|partial| partial.message.as_ref());
         let (received, fragments) = match (header.opcode, open) {
-            (Opcode::Continuation, Some(message)) => {
-                (message.payload.len() as u64, message.fragments)
-            }
+            (Opcode::Continuation, Some(message)) => (message.payload.len() as u64, message.fragments),
             (Opcode::Continuation, None) => return Err(ReadError::UnexpectedContinuation),
             (_, Some(_)) => return Err(ReadError::ExpectedContinuation),
             (_, None) => (0, 0),
         };
-        let (length, limit) = (
-            received.saturating_add(header.length),
-            self.limits.max_message,
-        );
+        let (length, limit) = (received.saturating_add(header.length), self.limits.max_message);
         if usize::try_from(length).map_or(true, |length| length > limit) {
             return Err(ReadError::MessageTooBig { length, limit });
         }
         if fragments >= self.limits.max_fragments {
-            return Err(ReadError::TooManyFragments {
-                limit: self.limits.max_fragments,
-            });
+            return Err(ReadError::TooManyFragments { limit: self.limits.max_fragments });
         }
         Ok(())
     }
@@ -335,17 +275,8 @@ struct Message {
 
 impl Message {
     const fn new(opcode: Opcode) -> Self {
-        let kind = if matches!(opcode, Opcode::Text) {
-            MessageKind::Text
-        } else {
-            MessageKind::Binary
-        };
-        Self {
-            kind,
-            payload: Vec::new(),
-            checked: 0,
-            fragments: 0,
-        }
+        let kind = if matches!(opcode, Opcode::Text) { MessageKind::Text } else { MessageKind::Binary };
+        Self { kind, payload: Vec::new(), checked: 0, fragments: 0 }
     }
 
     /// Appends `part`. Room grows with what has arrived, not with what a header promises, and not beyond `most`.
@@ -379,16 +310,10 @@ impl Message {
 #[inline]
 fn event(opcode: Opcode, payload: Cow<'_, [u8]>) -> Result<Event<'_>, ReadError> {
     Ok(match opcode {
-        Opcode::Binary | Opcode::Continuation => Event::Message {
-            kind: MessageKind::Binary,
-            payload,
-        },
+        Opcode::Binary | Opcode::Continuation => Event::Message { kind: MessageKind::Binary, payload },
         Opcode::Text => {
             str::from_utf8(&payload).map_err(|_| ReadError::TextNotUtf8)?;
-            Event::Message {
-                kind: MessageKind::Text,
-                payload,
-            }
+            Event::Message { kind: MessageKind::Text, payload }
         }
         Opcode::Ping => Event::Ping(payload),
         Opcode::Pong => Event::Pong(payload),
@@ -399,10 +324,7 @@ fn event(opcode: Opcode, payload: Cow<'_, [u8]>) -> Result<Event<'_>, ReadError>
 fn close(payload: Cow<'_, [u8]>) -> Result<Event<'_>, ReadError> {
     let Some(&code) = payload.first_chunk() else {
         return if payload.is_empty() {
-            Ok(Event::Close {
-                code: None,
-                reason: Cow::Borrowed(""),
-            })
+            Ok(Event::Close { code: None, reason: Cow::Borrowed("") })
         } else {
             Err(ReadError::TruncatedCloseCode)
         };
@@ -412,21 +334,14 @@ fn close(payload: Cow<'_, [u8]>) -> Result<Event<'_>, ReadError> {
         return Err(ReadError::InvalidCloseCode(code));
     }
     let reason = match payload {
-        Cow::Borrowed(bytes) => {
-            str::from_utf8(bytes.get(2..).unwrap_or_default()).map(Cow::Borrowed)
-        }
+        Cow::Borrowed(bytes) => str::from_utf8(bytes.get(2..).unwrap_or_default()).map(Cow::Borrowed),
         Cow::Owned(mut bytes) => {
             bytes.drain(..2);
-            String::from_utf8(bytes)
-                .map(Cow::Owned)
-                .map_err(|error| error.utf8_error())
+            String::from_utf8(bytes).map(Cow::Owned).map_err(|error| error.utf8_error())
         }
     };
     let reason = reason.map_err(|_| ReadError::CloseReasonNotUtf8)?;
-    Ok(Event::Close {
-        code: Some(code),
-        reason,
-    })
+    Ok(Event::Close { code: Some(code), reason })
 }
 
 /// Takes `length` bytes, or all there are, from the front of `input`.

@@ -5,9 +5,7 @@
 #[non_exhaustive]
 pub enum Refusal {
     /// The request's head is larger than [`UpgradePolicy::max_head`](super::UpgradePolicy::max_head).
-    #[error(
-        "The request's head is larger than {limit} bytes; send fewer or shorter headers and cookies."
-    )]
+    #[error("The request's head is larger than {limit} bytes; send fewer or shorter headers and cookies.")]
     HeadTooLarge {
         /// The limit in bytes.
         limit: usize,
@@ -19,9 +17,7 @@ pub enum Refusal {
         limit: usize,
     },
     /// The bytes begin a TLS conversation.
-    #[error(
-        "The client speaks TLS, but this port does not; use ws:// or http://, or the gateway's TLS port."
-    )]
+    #[error("The client speaks TLS, but this port does not; use ws:// or http://, or the gateway's TLS port.")]
     Tls,
     /// The bytes are not HTTP/1: a bad token, a NUL, a folded header, a CR or LF alone.
     #[error(
@@ -56,9 +52,7 @@ pub enum Refusal {
     )]
     IncompleteUpgrade,
     /// `Sec-WebSocket-Version` is not 13.
-    #[error(
-        "The gateway speaks version 13 of WebSocket (RFC 6455); send \"Sec-WebSocket-Version: 13\"."
-    )]
+    #[error("The gateway speaks version 13 of WebSocket (RFC 6455); send \"Sec-WebSocket-Version: 13\".")]
     WebSocketVersion,
     /// `Sec-WebSocket-Key` is not there once with 16 bytes in base64.
     #[error("The request must have exactly one Sec-WebSocket-Key header, with 16 bytes in base64.")]
@@ -110,12 +104,7 @@ impl Refusal {
             Self::WebSocketVersion => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             _ => "",
         };
-        response(
-            self.status(),
-            headers,
-            "text/plain; charset=utf-8",
-            format!("{self}\n").as_bytes(),
-        )
+        response(self.status(), headers, "text/plain; charset=utf-8", format!("{self}\n").as_bytes())
     }
 }
 
@@ -135,11 +124,7 @@ pub fn http_response(status: u16, content_type: &str, body: &[u8]) -> Vec<u8> {
 
 fn response(status: u16, headers: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     // A 426 must name `upgrade` among the options of `Connection`, since it has the header (RFC 9110 §7.8).
-    let connection = if status == 426 {
-        "close, Upgrade"
-    } else {
-        "close"
-    };
+    let connection = if status == 426 { "close, Upgrade" } else { "close" };
     let mut response = format!(
         "HTTP/1.1 {status} {reason}\r\n{headers}Connection: {connection}\r\nContent-Type: {content_type}\r\n\
          Content-Length: {length}\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n",

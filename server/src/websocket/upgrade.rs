@@ -21,12 +21,7 @@ pub struct UpgradePolicy {
 
 impl Default for UpgradePolicy {
     fn default() -> Self {
-        Self {
-            max_head: 8 << 10,
-            max_headers: 64,
-            allowed_origins: Vec::new(),
-            subprotocol: Some("outpour.v1".into()),
-        }
+        Self { max_head: 8 << 10, max_headers: 64, allowed_origins: Vec::new(), subprotocol: Some("outpour.v1".into()) }
     }
 }
 
@@ -100,10 +95,7 @@ impl Upgrade {
     /// ```
     #[must_use]
     pub fn parse<'a>(buf: &'a [u8], policy: &UpgradePolicy) -> UpgradeStatus<'a> {
-        judge(buf, policy).unwrap_or_else(|reason| UpgradeStatus::Rejected {
-            response: reason.response(),
-            reason,
-        })
+        judge(buf, policy).unwrap_or_else(|reason| UpgradeStatus::Rejected { response: reason.response(), reason })
     }
 }
 
@@ -119,36 +111,23 @@ fn judge<'a>(buf: &'a [u8], policy: &UpgradePolicy) -> Result<UpgradeStatus<'a>,
     let consumed = match head.parse(within) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if buf.len() > policy.max_head => {
-            return Err(Refusal::HeadTooLarge {
-                limit: policy.max_head,
-            });
+            return Err(Refusal::HeadTooLarge { limit: policy.max_head });
         }
         Ok(httparse::Status::Partial) => return Ok(UpgradeStatus::NeedMore),
         Err(error) => return Err(malformed(error, buf, max_headers)),
     };
     // httparse takes a line that ends in LF alone; a proxy in front may not, and then the two see different requests.
     let head_bytes = within.get(..consumed).unwrap_or_default();
-    if head_bytes
-        .iter()
-        .zip(head_bytes.iter().skip(1))
-        .any(|pair| pair.1 == &b'\n' && pair.0 != &b'\r')
-    {
-        return Err(Refusal::Malformed {
-            detail: "a line ends in LF alone",
-        });
+    if head_bytes.iter().zip(head_bytes.iter().skip(1)).any(|pair| pair.1 == &b'\n' && pair.0 != &b'\r') {
+        return Err(Refusal::Malformed { detail: "a line ends in LF alone" });
     }
 
     let headers = Headers(&*head.headers);
     if head.method != Some("GET") {
         return Err(Refusal::Method);
     }
-    let target = head
-        .path
-        .filter(|target| target.starts_with('/') && !target.contains('#'))
-        .ok_or(Refusal::Target)?;
-    let (path, query) = target
-        .split_once('?')
-        .map_or((target, None), |(path, query)| (path, Some(query)));
+    let target = head.path.filter(|target| target.starts_with('/') && !target.contains('#')).ok_or(Refusal::Target)?;
+    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
     let http_1_0 = head.version == Some(0);
     let host = match headers.at_most_one("host") {
         Ok(Some(host)) if !host.is_empty() => host,
@@ -159,37 +138,18 @@ fn judge<'a>(buf: &'a [u8], policy: &UpgradePolicy) -> Result<UpgradeStatus<'a>,
     if headers.has("content-length") || headers.has("transfer-encoding") {
         return Err(Refusal::Body);
     }
-    let origin = headers
-        .at_most_one("origin")
-        .map_err(|()| Refusal::Origin {
-            origin: "several origins".into(),
-        })?;
-    let user_agent = headers
-        .all("user-agent")
-        .next()
-        .and_then(|value| str::from_utf8(value).ok());
-    let request = Request {
-        path,
-        query,
-        host,
-        origin,
-        user_agent,
-    };
+    let origin = headers.at_most_one("origin").map_err(|()| Refusal::Origin { origin: "several origins".into() })?;
+    let user_agent = headers.all("user-agent").next().and_then(|value| str::from_utf8(value).ok());
+    let request = Request { path, query, host, origin, user_agent };
 
-    let upgrade = headers.lists("upgrade", |protocol| {
-        protocol.eq_ignore_ascii_case("websocket")
-    });
+    let upgrade = headers.lists("upgrade", |protocol| protocol.eq_ignore_ascii_case("websocket"));
     if !upgrade && !headers.has("sec-websocket-key") && !headers.has("sec-websocket-version") {
         return Ok(UpgradeStatus::Http { request });
     }
     if http_1_0 {
         return Err(Refusal::HttpVersion);
     }
-    if !upgrade
-        || !headers.lists("connection", |option| {
-            option.eq_ignore_ascii_case("upgrade")
-        })
-    {
+    if !upgrade || !headers.lists("connection", |option| option.eq_ignore_ascii_case("upgrade")) {
         return Err(Refusal::IncompleteUpgrade);
     }
     if headers.at_most_one("sec-websocket-version") != Ok(Some("13")) {
@@ -202,23 +162,15 @@ fn judge<'a>(buf: &'a [u8], policy: &UpgradePolicy) -> Result<UpgradeStatus<'a>,
     if let Some(origin) = origin
         && !origin::is_allowed(origin, host, &policy.allowed_origins)
     {
-        return Err(Refusal::Origin {
-            origin: printable(origin),
-        });
+        return Err(Refusal::Origin { origin: printable(origin) });
     }
     if let Some(required) = &policy.subprotocol
         && !headers.lists("sec-websocket-protocol", |offered| offered == required)
     {
-        return Err(Refusal::Subprotocol {
-            required: required.clone(),
-        });
+        return Err(Refusal::Subprotocol { required: required.clone() });
     }
     let response = switching_protocols(key, policy.subprotocol.as_deref());
-    Ok(UpgradeStatus::Accepted {
-        response,
-        consumed,
-        request,
-    })
+    Ok(UpgradeStatus::Accepted { response, consumed, request })
 }
 
 fn malformed(error: httparse::Error, buf: &[u8], max_headers: usize) -> Refusal {
@@ -227,18 +179,10 @@ fn malformed(error: httparse::Error, buf: &[u8], max_headers: usize) -> Refusal 
         httparse::Error::Version => Refusal::HttpVersion,
         // A TLS record that carries a handshake.
         _ if buf.starts_with(&[0x16, 0x03]) || buf == [0x16] => Refusal::Tls,
-        httparse::Error::HeaderName => Refusal::Malformed {
-            detail: "a bad byte in a header's name",
-        },
-        httparse::Error::HeaderValue => Refusal::Malformed {
-            detail: "a bad byte in a header's value",
-        },
-        httparse::Error::NewLine => Refusal::Malformed {
-            detail: "a bad end of a line",
-        },
-        httparse::Error::Token | httparse::Error::Status => Refusal::Malformed {
-            detail: "a bad request line",
-        },
+        httparse::Error::HeaderName => Refusal::Malformed { detail: "a bad byte in a header's name" },
+        httparse::Error::HeaderValue => Refusal::Malformed { detail: "a bad byte in a header's value" },
+        httparse::Error::NewLine => Refusal::Malformed { detail: "a bad end of a line" },
+        httparse::Error::Token | httparse::Error::Status => Refusal::Malformed { detail: "a bad request line" },
     }
 }
 
@@ -246,10 +190,7 @@ struct Headers<'h, 'a>(&'h [httparse::Header<'a>]);
 
 impl<'a> Headers<'_, 'a> {
     fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0
-            .iter()
-            .filter(move |header| header.name.eq_ignore_ascii_case(name))
-            .map(|header| header.value)
+        self.0.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -259,23 +200,13 @@ impl<'a> Headers<'_, 'a> {
     /// The value of a header that must not be repeated, as text; an error if it is, or is not UTF-8.
     fn at_most_one(&self, name: &str) -> Result<Option<&'a str>, ()> {
         let mut values = self.all(name);
-        let value = values
-            .next()
-            .map(str::from_utf8)
-            .transpose()
-            .map_err(drop)?;
-        if values.next().is_some() {
-            Err(())
-        } else {
-            Ok(value.map(str::trim_ascii))
-        }
+        let value = values.next().map(str::from_utf8).transpose().map_err(drop)?;
+        if values.next().is_some() { Err(()) } else { Ok(value.map(str::trim_ascii)) }
     }
 
     /// Whether one of the comma-separated elements of the header, which may be repeated, fits.
     fn lists(&self, name: &str, fits: impl Fn(&str) -> bool) -> bool {
-        let mut elements = self
-            .all(name)
-            .flat_map(|value| value.split(|byte| *byte == b','));
+        let mut elements = self.all(name).flat_map(|value| value.split(|byte| *byte == b','));
         elements.any(|element| str::from_utf8(element.trim_ascii()).is_ok_and(&fits))
     }
 }
@@ -283,26 +214,18 @@ impl<'a> Headers<'_, 'a> {
 /// Whether `key` is base64 of 16 bytes: 22 digits and two signs of padding.
 fn is_key(key: &str) -> bool {
     key.strip_suffix("==").is_some_and(|digits| {
-        digits.len() == 22
-            && digits
-                .bytes()
-                .all(|digit| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/'))
+        digits.len() == 22 && digits.bytes().all(|digit| digit.is_ascii_alphanumeric() || matches!(digit, b'+' | b'/'))
     })
 }
 
 /// What a stranger sent, made fit for a sentence.
 fn printable(text: &str) -> String {
-    text.chars()
-        .filter(char::is_ascii_graphic)
-        .take(100)
-        .collect()
+    text.chars().filter(char::is_ascii_graphic).take(100).collect()
 }
 
 fn switching_protocols(key: &str, subprotocol: Option<&str>) -> Vec<u8> {
     let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-    let protocol = subprotocol
-        .map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n"))
-        .unwrap_or_default();
+    let protocol = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"

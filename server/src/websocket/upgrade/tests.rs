@@ -22,15 +22,9 @@ fn reject_with(policy: &UpgradePolicy, bytes: &[u8]) -> Refusal {
     match Upgrade::parse(bytes, policy) {
         UpgradeStatus::Rejected { response, reason } => {
             let text = String::from_utf8(response).expect("text");
-            assert!(
-                text.starts_with(&format!("HTTP/1.1 {} ", reason.status())),
-                "{text}"
-            );
+            assert!(text.starts_with(&format!("HTTP/1.1 {} ", reason.status())), "{text}");
             let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-            assert!(
-                head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())),
-                "{text}"
-            );
+            assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{text}");
             assert!(head.contains("\r\nConnection: close"), "{text}");
             assert_eq!(body, format!("{reason}\n"));
             reason
@@ -45,17 +39,11 @@ fn reject(bytes: &[u8]) -> Refusal {
 
 fn accept_with(policy: &UpgradePolicy, bytes: &[u8]) -> String {
     for end in 0..bytes.len() {
-        assert_eq!(
-            Upgrade::parse(&bytes[..end], policy),
-            UpgradeStatus::NeedMore,
-            "after {end} bytes"
-        );
+        assert_eq!(Upgrade::parse(&bytes[..end], policy), UpgradeStatus::NeedMore, "after {end} bytes");
     }
     let followed = [bytes, b"\x89\x80"].concat();
     match Upgrade::parse(&followed, policy) {
-        UpgradeStatus::Accepted {
-            response, consumed, ..
-        } => {
+        UpgradeStatus::Accepted { response, consumed, .. } => {
             assert_eq!(consumed, bytes.len());
             String::from_utf8(response).expect("text")
         }
@@ -75,24 +63,13 @@ fn the_example_of_the_rfc() {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: outpour.v1\r\n\r\n"
     );
-    let any = UpgradePolicy {
-        subprotocol: None,
-        ..UpgradePolicy::default()
-    };
-    assert!(
-        !accept_with(&any, &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL])).contains("Protocol:")
-    );
+    let any = UpgradePolicy { subprotocol: None, ..UpgradePolicy::default() };
+    assert!(!accept_with(&any, &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL])).contains("Protocol:"));
 }
 
 #[test]
 fn what_clients_vary() {
-    accept(&get(&[
-        "hOsT:example.com\r\n",
-        UPGRADE,
-        KEY,
-        VERSION,
-        PROTOCOL,
-    ]));
+    accept(&get(&["hOsT:example.com\r\n", UPGRADE, KEY, VERSION, PROTOCOL]));
     accept(&get(&[
         HOST,
         "upgrade: h2c, WebSocket\r\nConnection: close\r\nConnection: UPGRADE\r\n",
@@ -100,22 +77,15 @@ fn what_clients_vary() {
         VERSION,
         PROTOCOL,
     ]));
-    accept(&get(&[
-        HOST,
-        UPGRADE,
-        KEY,
-        VERSION,
-        "Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: outpour.v1\r\n",
-    ]));
+    accept(&get(&[HOST, UPGRADE, KEY, VERSION, "Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: outpour.v1\r\n"]));
     let deflate = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
-    assert!(
-        !accept(&get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, deflate])).contains("Extensions")
-    );
+    assert!(!accept(&get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, deflate])).contains("Extensions"));
 }
 
 #[test]
 fn the_request_is_told() {
-    let bytes = "GET /live/a?b=c?d HTTP/1.1\r\nHost: example.com:80\r\nOrigin: http://example.com\r\nUser-Agent: x/1\r\n\r\n";
+    let bytes =
+        "GET /live/a?b=c?d HTTP/1.1\r\nHost: example.com:80\r\nOrigin: http://example.com\r\nUser-Agent: x/1\r\n\r\n";
     let request = Request {
         path: "/live/a",
         query: Some("b=c?d"),
@@ -123,10 +93,7 @@ fn the_request_is_told() {
         origin: Some("http://example.com"),
         user_agent: Some("x/1"),
     };
-    assert_eq!(
-        Upgrade::parse(bytes.as_bytes(), &UpgradePolicy::default()),
-        UpgradeStatus::Http { request }
-    );
+    assert_eq!(Upgrade::parse(bytes.as_bytes(), &UpgradePolicy::default()), UpgradeStatus::Http { request });
 }
 
 #[test]
@@ -145,53 +112,21 @@ fn plain_requests() {
 
 #[test]
 fn a_head_has_a_limit() {
-    let policy = UpgradePolicy {
-        max_head: 300,
-        max_headers: 8,
-        ..UpgradePolicy::default()
-    };
+    let policy = UpgradePolicy { max_head: 300, max_headers: 8, ..UpgradePolicy::default() };
     let padding = |length: usize| format!("X: {}\r\n", "y".repeat(length));
     let fixed = get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL]).len() + "X: \r\n".len();
-    accept_with(
-        &policy,
-        &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, &padding(300 - fixed)]),
-    );
+    accept_with(&policy, &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, &padding(300 - fixed)]));
     let too_large = Refusal::HeadTooLarge { limit: 300 };
-    assert_eq!(
-        reject_with(
-            &policy,
-            &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, &padding(301 - fixed)])
-        ),
-        too_large
-    );
-    assert_eq!(
-        reject_with(&policy, &[b"GET /".as_slice(), &[b'a'; 400]].concat()),
-        too_large
-    );
+    assert_eq!(reject_with(&policy, &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, &padding(301 - fixed)])), too_large);
+    assert_eq!(reject_with(&policy, &[b"GET /".as_slice(), &[b'a'; 400]].concat()), too_large);
     assert_eq!(too_large.status(), 431);
 
-    accept_with(
-        &policy,
-        &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, "a: \r\n", "b: \r\n"]),
-    );
-    let too_many = reject_with(
-        &policy,
-        &get(&[
-            HOST, UPGRADE, KEY, VERSION, PROTOCOL, "a: \r\n", "b: \r\n", "c: \r\n",
-        ]),
-    );
-    assert_eq!(
-        (too_many.status(), too_many),
-        (431, Refusal::TooManyHeaders { limit: 8 })
-    );
-    assert_eq!(
-        reject(&get(&["A: b\r\n"; 1000])),
-        Refusal::TooManyHeaders { limit: 64 }
-    );
-    assert_eq!(
-        reject(&get(&[&padding(64 << 10)])),
-        Refusal::HeadTooLarge { limit: 8192 }
-    );
+    accept_with(&policy, &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, "a: \r\n", "b: \r\n"]));
+    let too_many =
+        reject_with(&policy, &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, "a: \r\n", "b: \r\n", "c: \r\n"]));
+    assert_eq!((too_many.status(), too_many), (431, Refusal::TooManyHeaders { limit: 8 }));
+    assert_eq!(reject(&get(&["A: b\r\n"; 1000])), Refusal::TooManyHeaders { limit: 64 });
+    assert_eq!(reject(&get(&[&padding(64 << 10)])), Refusal::HeadTooLarge { limit: 8192 });
 }
 
 #[test]
@@ -210,11 +145,7 @@ fn bytes_that_are_not_a_request() {
         b"GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\n\n",
     ] {
-        assert!(
-            matches!(reject(bytes), Refusal::Malformed { .. }),
-            "{:?}",
-            bytes.escape_ascii().to_string()
-        );
+        assert!(matches!(reject(bytes), Refusal::Malformed { .. }), "{:?}", bytes.escape_ascii().to_string());
     }
 }
 
@@ -223,37 +154,17 @@ fn requests_that_are_not_served() {
     for method in ["HEAD", "POST", "OPTIONS", "CONNECT"] {
         let reason = reject(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         assert_eq!((reason.status(), &reason), (405, &Refusal::Method));
-        assert!(
-            reason
-                .response()
-                .windows(12)
-                .any(|bytes| bytes == b"Allow: GET\r\n")
-        );
+        assert!(reason.response().windows(12).any(|bytes| bytes == b"Allow: GET\r\n"));
     }
     for target in ["*", "http://example.com/", "example.com:80", "/a#b"] {
-        assert_eq!(
-            reject(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()),
-            Refusal::Target
-        );
+        assert_eq!(reject(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()), Refusal::Target);
     }
-    for host in [
-        &[][..],
-        &["Host:\r\n"],
-        &[HOST, HOST],
-        &["Host: a\r\n", "host: b\r\n"],
-    ] {
+    for host in [&[][..], &["Host:\r\n"], &[HOST, HOST], &["Host: a\r\n", "host: b\r\n"]] {
         let headers = [host, &[UPGRADE, KEY, VERSION, PROTOCOL]].concat();
         assert_eq!(reject(&get(&headers)), Refusal::Host);
     }
-    for body in [
-        "Content-Length: 5\r\n",
-        "Transfer-Encoding: chunked\r\n",
-        "Content-Length: 0\r\n",
-    ] {
-        assert_eq!(
-            reject(&get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, body])),
-            Refusal::Body
-        );
+    for body in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 0\r\n"] {
+        assert_eq!(reject(&get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, body])), Refusal::Body);
         assert_eq!(reject(&get(&[HOST, body])), Refusal::Body);
     }
 }
@@ -269,27 +180,13 @@ fn upgrades_that_lack_something() {
         assert_eq!(reject(&get(headers)), Refusal::IncompleteUpgrade);
     }
     let old = format!("GET / HTTP/1.0\r\n{HOST}{UPGRADE}{KEY}{VERSION}\r\n");
-    assert_eq!(
-        (reject(old.as_bytes()).status(), reject(old.as_bytes())),
-        (505, Refusal::HttpVersion)
-    );
+    assert_eq!((reject(old.as_bytes()).status(), reject(old.as_bytes())), (505, Refusal::HttpVersion));
 
-    for version in [
-        "",
-        "Sec-WebSocket-Version: 8\r\n",
-        "Sec-WebSocket-Version: 13, 8\r\n",
-        &VERSION.repeat(2),
-    ] {
+    for version in ["", "Sec-WebSocket-Version: 8\r\n", "Sec-WebSocket-Version: 13, 8\r\n", &VERSION.repeat(2)] {
         let reason = reject(&get(&[HOST, UPGRADE, KEY, PROTOCOL, version]));
-        assert_eq!(
-            (reason.status(), &reason),
-            (426, &Refusal::WebSocketVersion)
-        );
+        assert_eq!((reason.status(), &reason), (426, &Refusal::WebSocketVersion));
         let response = String::from_utf8(reason.response()).expect("text");
-        assert!(
-            response.contains("\r\nSec-WebSocket-Version: 13\r\n"),
-            "{response}"
-        );
+        assert!(response.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{response}");
     }
     for key in [
         "",
@@ -300,56 +197,23 @@ fn upgrades_that_lack_something() {
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j-Q==\r\n",
         &KEY.repeat(2),
     ] {
-        assert_eq!(
-            reject(&get(&[HOST, UPGRADE, VERSION, PROTOCOL, key])),
-            Refusal::Key,
-            "{key}"
-        );
+        assert_eq!(reject(&get(&[HOST, UPGRADE, VERSION, PROTOCOL, key])), Refusal::Key, "{key}");
     }
-    for protocol in [
-        "",
-        "Sec-WebSocket-Protocol: outpour.v2\r\n",
-        "Sec-WebSocket-Protocol: OUTPOUR.v1\r\n",
-    ] {
+    for protocol in ["", "Sec-WebSocket-Protocol: outpour.v2\r\n", "Sec-WebSocket-Protocol: OUTPOUR.v1\r\n"] {
         let reason = reject(&get(&[HOST, UPGRADE, KEY, VERSION, protocol]));
-        assert_eq!(
-            (reason.status(), &reason),
-            (
-                400,
-                &Refusal::Subprotocol {
-                    required: "outpour.v1".into()
-                }
-            )
-        );
+        assert_eq!((reason.status(), &reason), (400, &Refusal::Subprotocol { required: "outpour.v1".into() }));
         assert!(reason.to_string().contains("outpour.v1"));
     }
 }
 
 #[test]
 fn foreign_pages_are_refused_before_the_upgrade() {
-    let with = |origin: &str| {
-        get(&[
-            HOST,
-            UPGRADE,
-            KEY,
-            VERSION,
-            PROTOCOL,
-            "Cookie: session=1\r\n",
-            origin,
-        ])
-    };
+    let with = |origin: &str| get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, "Cookie: session=1\r\n", origin]);
     accept(&with("Origin: https://example.com\r\n"));
-    for origin in [
-        "Origin: https://evil.example\r\n",
-        "Origin: null\r\n",
-        "Origin: \r\n",
-        "Origin: x\r\nOrigin: x\r\n",
-    ] {
+    for origin in ["Origin: https://evil.example\r\n", "Origin: null\r\n", "Origin: \r\n", "Origin: x\r\nOrigin: x\r\n"]
+    {
         let reason = reject(&with(origin));
-        assert!(
-            matches!(reason, Refusal::Origin { .. }) && reason.status() == 403,
-            "{reason:?}"
-        );
+        assert!(matches!(reason, Refusal::Origin { .. }) && reason.status() == 403, "{reason:?}");
     }
     assert_eq!(
         reject(&with("Origin: https://evil.example\r\n")).to_string(),
@@ -357,18 +221,9 @@ fn foreign_pages_are_refused_before_the_upgrade() {
          to the gateway's allowed origins."
     );
 
-    let listed = UpgradePolicy {
-        allowed_origins: vec!["https://evil.example".into()],
-        ..UpgradePolicy::default()
-    };
+    let listed = UpgradePolicy { allowed_origins: vec!["https://evil.example".into()], ..UpgradePolicy::default() };
     accept_with(&listed, &with("Origin: https://evil.example\r\n"));
-    assert_eq!(
-        reject_with(&listed, &with("Origin: https://worse.example\r\n")).status(),
-        403
-    );
-    let any = UpgradePolicy {
-        allowed_origins: vec!["*".into()],
-        ..UpgradePolicy::default()
-    };
+    assert_eq!(reject_with(&listed, &with("Origin: https://worse.example\r\n")).status(), 403);
+    let any = UpgradePolicy { allowed_origins: vec!["*".into()], ..UpgradePolicy::default() };
     accept_with(&any, &with("Origin: null\r\n"));
 }

@@ -1,0 +1,246 @@
+//! The broker: what the log says, applied. A pure state machine; its driver owns the threads.
+
+mod apply;
+mod outcome;
+mod patch;
+mod publishers;
+mod rules;
+
+pub use outcome::{Outcome, SessionId};
+pub use rules::TopicRule;
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use outpour_core::delta;
+use outpour_core::peer::{Change, Topic};
+use outpour_core::wire::Ack;
+use outpour_core::{
+    Epoch, ErrorCode, Partition, Path, PublishNumber, PublisherId, Selector, TopicNumber, ValueType, Version,
+};
+
+use crate::log::{Log, LogError, Record};
+use crate::topics::{Cursor, TopicTree};
+use publishers::Publishers;
+
+/// How many records are read back from the log at once.
+const READ_LIMIT: usize = 1024;
+
+/// What a broker may hold, and how it treats new topics.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// The most topics.
+    pub max_topics: usize,
+    /// The largest value, in bytes.
+    pub max_value: usize,
+    /// The most publishers remembered for exactly-once publishing.
+    pub max_publishers: usize,
+    /// Properties of topics that are created by their first value; the first rule that matches holds.
+    pub rules: Vec<TopicRule>,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self { max_topics: 2_000_000, max_value: 1 << 20, max_publishers: 100_000, rules: Vec::new() }
+    }
+}
+
+/// What has been counted since the broker started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BrokerStatistics {
+    /// Records applied.
+    pub applied: u64,
+    /// Records refused by their condition or what they found.
+    pub refused: u64,
+    /// Updates encoded: one for each change of a topic, however many sessions follow it.
+    pub updates_encoded: u64,
+    /// Of these, updates encoded as a delta.
+    pub deltas: u64,
+}
+
+/// The state that the records of a log add up to.
+pub struct Broker {
+    config: BrokerConfig,
+    log: Box<dyn Log>,
+    applied: Version,
+    topics: HashMap<TopicNumber, Box<Stored>, foldhash::fast::RandomState>,
+    tree: TopicTree,
+    next_number: u32,
+    publishers: Publishers,
+    waiting: HashMap<(PublisherId, PublishNumber), SessionId, foldhash::fast::RandomState>,
+    encoder: delta::Encoder,
+    scratch: Vec<u8>,
+    outcomes: Vec<Outcome>,
+    statistics: BrokerStatistics,
+}
+
+/// A topic, and the publish that gave it its value: the base that an upstream delta may name.
+struct Stored {
+    topic: Topic,
+    author: PublisherId,
+    number: PublishNumber,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker")
+            .field("applied", &self.applied)
+            .field("topics", &self.topics.len())
+            .field("statistics", &self.statistics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// A broker for this log, with what the log already holds applied.
+    ///
+    /// # Errors
+    /// If the log can't be read.
+    pub fn new(config: BrokerConfig, log: Box<dyn Log>) -> Result<Self, LogError> {
+        let mut broker = Self {
+            publishers: Publishers::new(config.max_publishers),
+            config,
+            log,
+            applied: Version::NONE,
+            topics: HashMap::default(),
+            tree: TopicTree::new(),
+            next_number: 1,
+            waiting: HashMap::default(),
+            encoder: delta::Encoder::new(),
+            scratch: Vec::new(),
+            outcomes: Vec::new(),
+            statistics: BrokerStatistics::default(),
+        };
+        broker.advance()?;
+        broker.outcomes.clear();
+        Ok(broker)
+    }
+
+    /// The life of the log.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.log.epoch()
+    }
+
+    /// The position of the last record applied.
+    #[must_use]
+    pub const fn head(&self) -> Version {
+        self.applied
+    }
+
+    /// How many topics there are.
+    #[must_use]
+    pub fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub const fn statistics(&self) -> BrokerStatistics {
+        self.statistics
+    }
+
+    /// A publisher is back: what it had applied. Up to `settled` it knows the verdicts.
+    pub fn greet(&mut self, publisher: PublisherId, settled: PublishNumber) -> PublishNumber {
+        self.publishers.heard(publisher, settled);
+        self.publishers.applied(publisher)
+    }
+
+    /// Appends a record and applies what the log gives back. Its verdict comes as an
+    /// [`Outcome::Acknowledged`] for `session`.
+    pub fn publish(&mut self, session: SessionId, record: Record) {
+        let (author, number) = (record.author, record.number);
+        if let Some(ack) = self.publishers.settled(author, number) {
+            self.outcomes.push(Outcome::Acknowledged { session, ack });
+            return;
+        }
+        let appended =
+            well_formed(&record.change).and_then(|()| self.log.append(record).map_err(|_| ErrorCode::LogUnavailable));
+        match appended {
+            Ok(_) => {
+                self.waiting.insert((author, number), session);
+                if let Err(error) = self.advance() {
+                    tracing::error!(%error, "the log can't be read back");
+                }
+            }
+            Err(code) => {
+                let ack = Ack { number, code: code.number(), version: Version::NONE };
+                self.outcomes.push(Outcome::Acknowledged { session, ack });
+            }
+        }
+    }
+
+    /// Applies the records that the log holds beyond those applied.
+    ///
+    /// # Errors
+    /// If the log can't be read.
+    pub fn advance(&mut self) -> Result<(), LogError> {
+        let mut records = Vec::new();
+        loop {
+            let reached = self.log.read(Partition(0), self.applied, READ_LIMIT, &mut |version, record| {
+                records.push((version, record.clone()));
+            })?;
+            if records.is_empty() {
+                return Ok(());
+            }
+            for (version, record) in records.drain(..) {
+                self.apply(version, record);
+            }
+            self.applied = reached;
+        }
+    }
+
+    /// What followed from the records applied since the last call, in order.
+    pub fn take_outcomes(&mut self) -> impl Iterator<Item = Outcome> {
+        self.outcomes.drain(..)
+    }
+
+    /// Whether [`take_outcomes`](Self::take_outcomes) has something to give.
+    #[must_use]
+    pub fn has_outcomes(&self) -> bool {
+        !self.outcomes.is_empty()
+    }
+
+    /// The topic with this number.
+    #[must_use]
+    pub fn topic(&self, number: TopicNumber) -> Option<&Topic> {
+        self.topics.get(&number).map(|stored| &stored.topic)
+    }
+
+    /// The topic with this path.
+    #[must_use]
+    pub fn topic_at(&self, path: &Path) -> Option<&Topic> {
+        self.topic(self.tree.get(path)?)
+    }
+
+    /// Appends the numbers of the next topics that match, at the most `limit`, starting behind
+    /// `cursor`; gives the cursor for the next page, or `None` at the end.
+    pub fn matching(
+        &self,
+        selector: &Selector,
+        cursor: Option<&Cursor>,
+        limit: usize,
+        found: &mut Vec<TopicNumber>,
+    ) -> Option<Cursor> {
+        self.tree.matching(selector, cursor, limit, found)
+    }
+
+    fn announce(&mut self, outcome: Outcome) {
+        self.outcomes.push(outcome);
+    }
+}
+
+/// Whether the change is well formed, which doesn't depend on what it is applied to.
+fn well_formed(change: &Change) -> Result<(), ErrorCode> {
+    match change {
+        Change::Set(ValueType::Json, value) | Change::Append(ValueType::Json, value) => {
+            serde_json::from_slice::<serde::de::IgnoredAny>(value).map(|_| ()).map_err(|_| ErrorCode::BadValue)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A topic as shards get it.
+fn shared(topic: &Topic) -> Arc<Topic> {
+    Arc::new(topic.clone())
+}

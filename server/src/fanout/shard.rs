@@ -1,0 +1,351 @@
+//! One worker's sessions.
+
+use core::time::Duration;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use outpour_core::peer::{Batch, Change, Peer, PeerConfig, PeerRequest};
+use outpour_core::wire::Condition;
+use outpour_core::{ErrorCode, Path, PublishNumber, SubscriptionId, Timestamp, TopicNumber, Version};
+use slab::Slab;
+
+use super::fetching::Fetching;
+use super::matching::Matching;
+use super::session::Session;
+use super::views::Views;
+use crate::broker::{Broker, Outcome, SessionId};
+use crate::log::Record;
+use crate::topics::SelectorIndex;
+
+/// The limits a shard keeps its sessions to.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Limits and timings of the conversation.
+    pub peer: Arc<PeerConfig>,
+    /// The most topics that a session may select.
+    pub max_topics_per_session: usize,
+}
+
+impl Default for ShardConfig {
+    fn default() -> Self {
+        Self { peer: Arc::new(PeerConfig::default()), max_topics_per_session: 1_000_000 }
+    }
+}
+
+/// The sessions of one worker, and what they follow.
+///
+/// The driver feeds messages ([`handle_message`](Self::handle_message)), lends the broker for what
+/// they ask ([`serve`](Self::serve)), hands every [`Outcome`] of the broker to every shard in order
+/// ([`handle_outcome`](Self::handle_outcome)), and only then sends what
+/// [`poll_ready`](Self::poll_ready) and [`poll_transmit`](Self::poll_transmit) give.
+#[derive(Debug)]
+pub struct Shard {
+    number: u32,
+    pub(super) config: ShardConfig,
+    pub(super) sessions: Slab<Box<Session>>,
+    generation: u32,
+    pub(super) views: Views,
+    pub(super) interests: SelectorIndex<(u32, SubscriptionId)>,
+    pub(super) matching: VecDeque<Matching>,
+    pub(super) fetching: VecDeque<Fetching>,
+    asking: VecDeque<u32>,
+    ready: VecDeque<u32>,
+    alarms: BTreeSet<(Timestamp, u32)>,
+    found: Vec<(u32, SubscriptionId)>,
+}
+
+impl Shard {
+    /// A shard without sessions.
+    #[must_use]
+    pub fn new(number: u32, config: ShardConfig) -> Self {
+        Self {
+            number,
+            config,
+            sessions: Slab::new(),
+            generation: 0,
+            views: Views::default(),
+            interests: SelectorIndex::new(),
+            matching: VecDeque::new(),
+            fetching: VecDeque::new(),
+            asking: VecDeque::new(),
+            ready: VecDeque::new(),
+            alarms: BTreeSet::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// A transport has opened. Returns the session's key, which is valid until [`close`](Self::close).
+    pub fn open(&mut self, now: Timestamp) -> u32 {
+        self.generation = self.generation.wrapping_add(1);
+        let entry = self.sessions.vacant_entry();
+        let key = entry.key() as u32;
+        entry.insert(Box::new(Session {
+            id: SessionId { shard: self.number, key, generation: self.generation },
+            peer: Peer::new(Arc::clone(&self.config.peer), now),
+            subscriptions: Vec::new(),
+            topics: std::collections::BTreeMap::new(),
+            ready: false,
+            asking: false,
+            alarm: None,
+        }));
+        self.reschedule(key);
+        key
+    }
+
+    /// A transport is gone. The shard keeps nothing of its session.
+    pub fn close(&mut self, key: u32) {
+        let Some(session) = self.sessions.try_remove(key as usize) else { return };
+        if let Some(alarm) = session.alarm {
+            self.alarms.remove(&(alarm, key));
+        }
+        for subscription in &session.subscriptions {
+            self.interests.remove(&subscription.selector, (key, subscription.id));
+        }
+        for (number, index) in &session.topics {
+            self.leave(*number, *index);
+        }
+        self.matching.retain(|matching| matching.session != session.id);
+        self.fetching.retain(|fetching| fetching.session != session.id);
+    }
+
+    /// A whole binary message came.
+    pub fn handle_message(&mut self, key: u32, message: &[u8], now: Timestamp) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        session.peer.handle_message(message, now);
+        if !session.asking {
+            session.asking = true;
+            self.asking.push_back(key);
+        }
+        self.wake(key);
+    }
+
+    /// A text message came.
+    pub fn handle_text(&mut self, key: u32) {
+        if let Some(session) = self.sessions.get_mut(key as usize) {
+            session.peer.handle_text();
+            self.wake(key);
+        }
+    }
+
+    /// Whether [`serve`](Self::serve) has something to do.
+    #[must_use]
+    pub fn wants_broker(&self) -> bool {
+        !self.asking.is_empty()
+            || self.matching.iter().any(|matching| self.may_match(matching))
+            || self.fetching.iter().any(|fetching| self.may_fetch(fetching))
+    }
+
+    /// Does what sessions ask for, as far as that is quickly done; the rest is left to the next call.
+    /// `wall_ms` is the time of the log's clock, in milliseconds.
+    pub fn serve(&mut self, broker: &mut Broker, wall_ms: u64, now: Timestamp) {
+        while let Some(key) = self.asking.pop_front() {
+            while let Some(session) = self.sessions.get_mut(key as usize) {
+                let Some(request) = session.peer.poll_request() else {
+                    session.asking = false;
+                    break;
+                };
+                self.handle_request(key, request, broker, wall_ms, now);
+            }
+            self.wake(key);
+        }
+        self.serve_matching(broker);
+        self.serve_fetching(broker);
+    }
+
+    fn handle_request(&mut self, key: u32, request: PeerRequest, broker: &mut Broker, wall_ms: u64, now: Timestamp) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        match request {
+            PeerRequest::Hello { publisher, settled } => {
+                let applied = broker.greet(publisher, settled);
+                session.peer.welcome(broker.epoch(), applied, now);
+                self.reschedule(key);
+            }
+            PeerRequest::Subscribe { id, selector, interval, from } => {
+                self.subscribe(key, id, &selector, interval, from);
+            }
+            PeerRequest::Unsubscribe { id } => self.unsubscribe(key, id),
+            PeerRequest::Publish { number, path, condition, change } => {
+                let record = record(session, number, path, condition, change, wall_ms);
+                broker.publish(session.id, record);
+            }
+            PeerRequest::Fetch { id, selector, history, limit } => {
+                let fetching = Fetching::new(session.id, id, selector, history, limit);
+                self.fetching.push_back(fetching);
+            }
+            PeerRequest::Repair { topic } => {
+                let base = self.views.get_mut(topic).map(|view| view.topic.version());
+                if let (true, Some(version)) = (session.topics.contains_key(&topic), base) {
+                    session.peer.note(topic, Version::NONE, version, Duration::ZERO);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Something followed from a record. Every shard is told every outcome, in order.
+    pub fn handle_outcome(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Updated(update) => {
+                let Some(view) = self.views.get_mut(update.topic) else { return };
+                if update.version <= view.topic.version() {
+                    return;
+                }
+                view.topic.update(update);
+                for subscriber in &mut view.subscribers {
+                    let base = if subscriber.blank { Version::NONE } else { update.base };
+                    subscriber.blank = false;
+                    let Some(session) = self.sessions.get_mut(subscriber.key as usize) else { continue };
+                    session.peer.note(update.topic, base, update.version, subscriber.interval);
+                    if !session.ready {
+                        session.ready = true;
+                        self.ready.push_back(subscriber.key);
+                    }
+                }
+            }
+            Outcome::Created { topic, version } => {
+                let mut found = core::mem::take(&mut self.found);
+                found.clear();
+                self.interests.matching(topic.path().as_str(), &mut found);
+                for (key, id) in found.drain(..) {
+                    self.join(key, id, topic, *version);
+                }
+                self.found = found;
+            }
+            Outcome::Removed { topic, version } => {
+                let Some(view) = self.views.remove(*topic) else { return };
+                for subscriber in view.subscribers {
+                    if let Some(session) = self.sessions.get_mut(subscriber.key as usize) {
+                        session.topics.remove(topic);
+                        session.peer.note_removed(*topic, *version);
+                        self.wake(subscriber.key);
+                    }
+                }
+            }
+            Outcome::Acknowledged { session: id, ack } => {
+                if let Some(session) = self.sessions.get_mut(id.key as usize)
+                    && session.id == *id
+                {
+                    session.peer.acknowledge(*ack);
+                    self.wake(id.key);
+                }
+            }
+        }
+    }
+
+    /// The next session that may have something to say.
+    pub fn poll_ready(&mut self) -> Option<u32> {
+        let key = self.ready.pop_front()?;
+        if let Some(session) = self.sessions.get_mut(key as usize) {
+            session.ready = false;
+        }
+        Some(key)
+    }
+
+    /// Has [`poll_ready`](Self::poll_ready) name this session again: its transport takes bytes again.
+    pub fn wake(&mut self, key: u32) {
+        if let Some(session) = self.sessions.get_mut(key as usize)
+            && !session.ready
+        {
+            session.ready = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Writes a session's next message. To be called while its transport takes bytes, until `false`.
+    #[must_use]
+    pub fn poll_transmit(&mut self, key: u32, batch: &mut Batch, limit: usize, now: Timestamp) -> bool {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return false };
+        let due = session.peer.poll_transmit(&self.views, batch, limit, now);
+        self.reschedule(key);
+        due
+    }
+
+    /// The code to close a session's transport with, once all it is told has been sent.
+    #[must_use]
+    pub fn poll_close(&self, key: u32) -> Option<u16> {
+        self.sessions.get(key as usize)?.peer.poll_close()
+    }
+
+    /// Whether the driver should leave a session's transport unread for now.
+    #[must_use]
+    pub fn is_congested(&self, key: u32) -> bool {
+        self.sessions.get(key as usize).is_some_and(|session| session.peer.is_congested())
+    }
+
+    /// Ends a session in order.
+    pub fn say_goodbye(&mut self, key: u32, code: ErrorCode, reason: &str, retry_after: Duration) {
+        if let Some(session) = self.sessions.get_mut(key as usize) {
+            session.peer.close(code, reason, retry_after, "");
+            self.wake(key);
+        }
+    }
+
+    /// Ends every session in order.
+    pub fn say_goodbye_to_all(&mut self, code: ErrorCode, reason: &str, retry_after: Duration) {
+        let keys: Vec<u32> = self.sessions.iter().map(|(key, _)| key as u32).collect();
+        for key in keys {
+            self.say_goodbye(key, code, reason, retry_after);
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.alarms.first().map(|(alarm, _)| *alarm)
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some((alarm, key)) = self.alarms.first().copied()
+            && alarm <= now
+        {
+            self.alarms.pop_first();
+            let Some(session) = self.sessions.get_mut(key as usize) else { continue };
+            session.alarm = None;
+            session.peer.handle_timeout(now);
+            self.reschedule(key);
+            self.wake(key);
+        }
+    }
+
+    /// Sets the session's alarm if it has to ring earlier than it would. That it may have to ring
+    /// later is found out when it rings, so that sending costs no change of alarms.
+    fn reschedule(&mut self, key: u32) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(timeout) = session.peer.poll_timeout() else { return };
+        if session.alarm.is_some_and(|alarm| alarm <= timeout) {
+            return;
+        }
+        if let Some(alarm) = session.alarm.replace(timeout) {
+            self.alarms.remove(&(alarm, key));
+        }
+        self.alarms.insert((timeout, key));
+    }
+
+    /// Takes a subscriber out of a topic's list, and tells the one that takes over its index.
+    pub(super) fn leave(&mut self, number: TopicNumber, index: u32) {
+        if let Some(moved) = self.views.leave(number, index)
+            && let Some(session) = self.sessions.get_mut(moved as usize)
+            && let Some(place) = session.topics.get_mut(&number)
+        {
+            *place = index;
+        }
+    }
+}
+
+fn record(
+    session: &Session,
+    number: PublishNumber,
+    path: Path,
+    condition: Condition,
+    change: Change,
+    at_ms: u64,
+) -> Record {
+    Record { path, author: session.peer.publisher(), number, condition, change, at_ms }
+}

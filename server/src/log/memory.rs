@@ -1,0 +1,68 @@
+//! The embedded engine without a disk: one partition, gone when the process ends.
+
+use std::collections::VecDeque;
+
+use outpour_core::{Epoch, Partition, Path, Position, Version};
+
+use super::{Log, LogError, Record};
+
+/// A log in memory. It keeps the newest records only: state is what the broker made of them.
+#[derive(Debug)]
+pub struct MemoryLog {
+    epoch: Epoch,
+    records: VecDeque<Record>,
+    /// The position of the newest record.
+    head: Version,
+    keep: usize,
+}
+
+impl MemoryLog {
+    /// An empty log that keeps the newest `keep` records (at least one) for its readers.
+    #[must_use]
+    pub fn new(epoch: Epoch, keep: usize) -> Self {
+        Self { epoch, records: VecDeque::new(), head: Version::NONE, keep: keep.max(1) }
+    }
+
+    fn first(&self) -> Version {
+        Version(self.head.0 + 1 - self.records.len() as u64)
+    }
+}
+
+impl Log for MemoryLog {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn partition_of(&self, _path: &Path) -> Partition {
+        Partition(0)
+    }
+
+    fn append(&mut self, record: Record) -> Result<Position, LogError> {
+        self.head = Version(self.head.0 + 1);
+        self.records.push_back(record);
+        if self.records.len() > self.keep {
+            self.records.pop_front();
+        }
+        Ok(Position { partition: Partition(0), version: self.head })
+    }
+
+    fn read(
+        &mut self,
+        _partition: Partition,
+        after: Version,
+        limit: usize,
+        apply: &mut dyn FnMut(Version, &Record),
+    ) -> Result<Version, LogError> {
+        let first = self.first();
+        if after.0 + 1 < first.0 {
+            return Err(LogError::Trimmed { first });
+        }
+        let skip = usize::try_from(after.0 + 1 - first.0).unwrap_or(usize::MAX);
+        let mut last = after;
+        for (index, record) in self.records.iter().enumerate().skip(skip).take(limit) {
+            last = Version(first.0 + index as u64);
+            apply(last, record);
+        }
+        Ok(last)
+    }
+}
