@@ -177,8 +177,8 @@ fn malformed(error: httparse::Error, buf: &[u8], max_headers: usize) -> Refusal 
     match error {
         httparse::Error::TooManyHeaders => Refusal::TooManyHeaders { limit: max_headers },
         httparse::Error::Version => Refusal::HttpVersion,
-        // A TLS record that carries a handshake.
-        _ if buf.starts_with(&[0x16, 0x03]) || buf == [0x16] => Refusal::Tls,
+        // The type of a TLS record that carries a handshake.
+        _ if buf.first() == Some(&0x16) => Refusal::Tls,
         httparse::Error::HeaderName => Refusal::Malformed { detail: "a bad byte in a header's name" },
         httparse::Error::HeaderValue => Refusal::Malformed { detail: "a bad byte in a header's value" },
         httparse::Error::NewLine => Refusal::Malformed { detail: "a bad end of a line" },
