@@ -1,0 +1,30 @@
+//! `outpour bench`: what Outpour costs, measured against what it could cost at least.
+
+mod delta;
+
+use std::path::PathBuf;
+
+/// What to measure
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(crate) enum BenchCommand {
+    /// How much smaller the deltas of recorded feeds are than their values, and what they cost
+    Delta {
+        /// Feeds as JSON lines, plain or compressed with gzip or zstd
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Print the figures as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs one benchmark and prints its report.
+///
+/// # Errors
+/// When the benchmark can't be run; the error says why in one sentence.
+pub(crate) fn run(command: &BenchCommand) -> Result<(), Box<dyn std::error::Error>> {
+    match command {
+        BenchCommand::Delta { files, json } => delta::run(files, *json)?,
+    }
+    Ok(())
+}
