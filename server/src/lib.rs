@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod fanout;
+pub mod gateway;
 pub mod log;
 pub mod topics;
 pub mod websocket;

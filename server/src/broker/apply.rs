@@ -10,7 +10,7 @@ use outpour_core::wire::{Condition, GatewayFrame};
 use outpour_core::{ErrorCode, Path, PublishNumber, PublisherId, TopicKind, TopicNumber, ValueType, Version};
 
 use super::rules::{self, Properties};
-use super::{Broker, Outcome, Stored, patch, shared};
+use super::{Broker, Outcome, Stored, patch};
 use crate::log::Record;
 
 impl Broker {
@@ -124,7 +124,7 @@ impl Broker {
         }
         let number = TopicNumber(self.next_number);
         self.next_number += 1;
-        let topic = Topic::new(TopicDescription {
+        let description = TopicDescription {
             number,
             partition: self.log.partition_of(path),
             path: path.clone(),
@@ -133,8 +133,9 @@ impl Broker {
             retain: properties.retain,
             conflate: properties.conflate,
             history: properties.history,
-        });
-        self.announce(Outcome::Created { topic: shared(&topic), version });
+        };
+        let topic = Topic::new(description.clone());
+        self.announce(Outcome::Created { topic: Arc::new(description), version });
         self.tree.insert(path, number);
         let stored = Stored { topic, author: PublisherId::default(), number: PublishNumber(0) };
         self.topics.insert(number, Box::new(stored));

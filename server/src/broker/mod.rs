@@ -9,8 +9,6 @@ mod rules;
 pub use outcome::{Outcome, SessionId};
 pub use rules::TopicRule;
 
-use std::sync::Arc;
-
 use hashbrown::HashMap;
 use outpour_core::delta;
 use outpour_core::peer::{Change, Topic};
@@ -238,9 +236,4 @@ fn well_formed(change: &Change) -> Result<(), ErrorCode> {
         }
         _ => Ok(()),
     }
-}
-
-/// A topic as shards get it.
-fn shared(topic: &Topic) -> Arc<Topic> {
-    Arc::new(topic.clone())
 }

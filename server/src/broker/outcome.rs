@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outpour_core::peer::{Topic, Update};
+use outpour_core::peer::{TopicDescription, Update};
 use outpour_core::wire::Ack;
 use outpour_core::{TopicNumber, Version};
 
@@ -24,7 +24,7 @@ pub enum Outcome {
     /// There is a new topic, with nothing in it yet.
     Created {
         /// The topic.
-        topic: Arc<Topic>,
+        topic: Arc<TopicDescription>,
         /// The position of the record.
         version: Version,
     },

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use outpour_core::peer::{Batch, Change, Peer, PeerConfig, PeerRequest};
+use outpour_core::peer::{Batch, Change, Peer, PeerConfig, PeerRequest, Topic};
 use outpour_core::wire::Condition;
 use outpour_core::{ErrorCode, Path, PublishNumber, SubscriptionId, Timestamp, TopicNumber, Version};
 use slab::Slab;
@@ -211,9 +211,12 @@ impl Shard {
             Outcome::Created { topic, version } => {
                 let mut found = core::mem::take(&mut self.found);
                 found.clear();
-                self.interests.matching(topic.path().as_str(), &mut found);
-                for (key, id) in found.drain(..) {
-                    self.join(key, id, topic, *version);
+                self.interests.matching(topic.path.as_str(), &mut found);
+                if !found.is_empty() {
+                    let topic = Topic::new((**topic).clone());
+                    for (key, id) in found.drain(..) {
+                        self.join(key, id, &topic, *version);
+                    }
                 }
                 self.found = found;
             }
@@ -236,6 +239,12 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// Whether [`poll_ready`](Self::poll_ready) has a session to name.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// The next session that may have something to say.

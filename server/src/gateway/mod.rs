@@ -1,0 +1,152 @@
+//! The gateway's IO: a listener, and worker threads that each own a [`Shard`](crate::fanout::Shard).
+
+mod connection;
+mod listener;
+mod shared;
+mod worker;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::broker::{Broker, BrokerConfig, BrokerStatistics};
+use crate::fanout::ShardConfig;
+use crate::log::Log;
+use crate::websocket::UpgradePolicy;
+use listener::Listener;
+use shared::Shared;
+use worker::Worker;
+
+/// What a gateway is started with.
+#[derive(Debug)]
+pub struct GatewayConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How many worker threads share the sessions; at least one.
+    pub workers: usize,
+    /// The most connections at a time.
+    pub max_connections: usize,
+    /// What is demanded of a WebSocket handshake.
+    pub upgrade: UpgradePolicy,
+    /// Limits of the state.
+    pub broker: BrokerConfig,
+    /// Limits of a session.
+    pub shard: ShardConfig,
+    /// How long sessions have to take their leave when the gateway shuts down.
+    pub shutdown_grace: Duration,
+    /// When clients are told to come back after a shutdown, at the earliest.
+    pub retry_after: Duration,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            max_connections: 15_000,
+            upgrade: UpgradePolicy::default(),
+            broker: BrokerConfig::default(),
+            shard: ShardConfig::default(),
+            shutdown_grace: Duration::from_secs(5),
+            retry_after: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What a gateway has counted since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// The broker's counts.
+    pub broker: BrokerStatistics,
+    /// Topics at the moment.
+    pub topics: usize,
+    /// Connections at the moment.
+    pub connections: usize,
+    /// Messages handed to the operating system.
+    pub messages: u64,
+    /// Bytes handed to the operating system.
+    pub bytes: u64,
+    /// Bytes that were written or copied for one session alone, beside the frames it shares.
+    pub own_bytes: u64,
+}
+
+/// A running gateway. Dropping it shuts it down at once; [`shutdown`](Self::shutdown) does so in order.
+///
+/// ```
+/// use outpour_server::gateway::{Gateway, GatewayConfig};
+/// use outpour_server::log::MemoryLog;
+///
+/// let config = GatewayConfig { listen: ([127, 0, 0, 1], 0).into(), ..GatewayConfig::default() };
+/// let log = MemoryLog::new(outpour_core::Epoch([7; 16]), 1024);
+/// let gateway = Gateway::start(config, Box::new(log))?;
+/// println!("listening on ws://{}", gateway.address());
+/// gateway.shutdown();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Gateway {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Starts to listen. Connections are accepted when this returns.
+    ///
+    /// # Errors
+    /// If the address can't be listened on, or the log not be read.
+    pub fn start(config: GatewayConfig, log: Box<dyn Log>) -> io::Result<Self> {
+        let broker = Broker::new(config.broker.clone(), log).map_err(io::Error::other)?;
+        let socket = TcpListener::bind(config.listen)?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        let config = Arc::new(config);
+        let (shared, polls) = Shared::new(broker, &config)?;
+        let shared = Arc::new(shared);
+        let mut threads = Vec::new();
+        let (listener_poll, worker_polls) = polls;
+        for (number, poll) in worker_polls.into_iter().enumerate() {
+            let worker = Worker::new(number, poll, Arc::clone(&shared), Arc::clone(&config));
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            threads.push(thread.spawn(move || worker.run())?);
+        }
+        let listener = Listener::new(socket, listener_poll, Arc::clone(&shared), config)?;
+        threads.push(std::thread::Builder::new().name("listener".into()).spawn(move || listener.run())?);
+        Ok(Self { address, shared, threads })
+    }
+
+    /// Where the gateway listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.shared.statistics()
+    }
+
+    /// Accepts no more connections, tells every session to go elsewhere, and returns when all have
+    /// gone or the grace time is over.
+    pub fn shutdown(mut self) {
+        self.stop(true);
+    }
+
+    fn stop(&mut self, in_order: bool) {
+        self.shared.stop(in_order);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the gateway panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop(false);
+    }
+}

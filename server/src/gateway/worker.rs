@@ -1,0 +1,316 @@
+//! One worker thread: its sockets, its shard, and the loop between them.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use outpour_core::peer::Batch;
+use outpour_core::{ErrorCode, Timestamp};
+
+use super::GatewayConfig;
+use super::connection::{Connection, ReadOutcome, Receiver};
+use super::shared::{Post, Shared, WAKE};
+use crate::fanout::Shard;
+use crate::websocket::Limits;
+
+/// Bytes read from a socket at once. All connections share the buffer.
+const READ_BYTES: usize = 64 << 10;
+/// About how long a message to a client gets before the rest is left to the next one.
+const MESSAGE_BYTES: usize = 64 << 10;
+/// How many messages a session is sent before the others have their turn.
+const MESSAGES_IN_A_ROW: usize = 16;
+/// How many times a socket is read before the others have their turn.
+const READS_IN_A_ROW: usize = 4;
+/// How long a client has to close its side after the gateway closed its own.
+const LINGER: Duration = Duration::from_secs(2);
+
+pub(super) struct Worker {
+    number: usize,
+    poll: Poll,
+    shared: Arc<Shared>,
+    config: Arc<GatewayConfig>,
+    limits: Limits,
+    shard: Shard,
+    /// By the key of the session.
+    connections: Vec<Option<Box<Connection>>>,
+    open: usize,
+    /// Sessions whose sockets may have more to read.
+    readable: VecDeque<u32>,
+    /// Connections that are over, oldest first.
+    lingering: VecDeque<(Timestamp, u32)>,
+    batch: Batch,
+    post: Post,
+    leaving_until: Option<Timestamp>,
+}
+
+/// Hands what a connection reads to its session.
+struct ToSession<'a> {
+    shard: &'a mut Shard,
+    key: u32,
+    now: Timestamp,
+}
+
+impl Receiver for ToSession<'_> {
+    fn message(&mut self, message: &[u8]) {
+        self.shard.handle_message(self.key, message, self.now);
+    }
+
+    fn text(&mut self) {
+        self.shard.handle_text(self.key);
+    }
+
+    fn is_full(&self) -> bool {
+        self.shard.is_congested(self.key)
+    }
+}
+
+impl Worker {
+    pub(super) fn new(number: usize, poll: Poll, shared: Arc<Shared>, config: Arc<GatewayConfig>) -> Self {
+        let limits = Limits { max_message: config.shard.peer.max_message, ..Limits::default() };
+        Self {
+            number,
+            poll,
+            shared,
+            limits,
+            shard: Shard::new(number as u32, config.shard.clone()),
+            config,
+            connections: Vec::new(),
+            open: 0,
+            readable: VecDeque::new(),
+            lingering: VecDeque::new(),
+            batch: Batch::default(),
+            post: Post::default(),
+            leaving_until: None,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut scratch = vec![0; READ_BYTES];
+        loop {
+            let timeout = self.timeout();
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "a worker can't wait for its sockets");
+                return;
+            }
+            let now = self.shared.now();
+            for event in &events {
+                if event.token() == WAKE {
+                    continue;
+                }
+                let key = event.token().0 as u32;
+                if event.is_readable() || event.is_read_closed() || event.is_error() {
+                    self.note_readable(key);
+                }
+                if event.is_writable() {
+                    self.shard.wake(key);
+                    self.flush(key, now);
+                }
+            }
+            self.read(&mut scratch, now);
+            if self.shard.wants_broker() {
+                self.shared.with_broker(|broker| self.shard.serve(broker, Shared::wall_ms(), now));
+            }
+            // Everything that the broker had decided when it was lent is known before anyone is told.
+            self.take_post(now);
+            self.shard.handle_timeout(now);
+            self.transmit(now);
+            self.drop_lingering(now);
+            if self.shared.is_stopping() && self.leave(now) {
+                return;
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let now = self.shared.now();
+        if !self.readable.is_empty() || self.shard.has_ready() || self.shard.wants_broker() {
+            return Some(Duration::ZERO);
+        }
+        let alarm = self.shard.poll_timeout();
+        let lingering = self.lingering.front().map(|(until, _)| *until);
+        let next = alarm.into_iter().chain(lingering).chain(self.leaving_until).min()?;
+        // The poll counts in whole milliseconds: wake a little late rather than early and again.
+        Some(next - now + Duration::from_millis(1))
+    }
+
+    fn note_readable(&mut self, key: u32) {
+        if let Some(Some(connection)) = self.connections.get_mut(key as usize)
+            && !connection.readable
+        {
+            connection.readable = true;
+            self.readable.push_back(key);
+        }
+    }
+
+    /// Gives every readable socket a turn.
+    fn read(&mut self, scratch: &mut [u8], now: Timestamp) {
+        for _ in 0..self.readable.len() {
+            let Some(key) = self.readable.pop_front() else { return };
+            let Some(Some(connection)) = self.connections.get_mut(key as usize) else { continue };
+            let mut session = ToSession { shard: &mut self.shard, key, now };
+            let mut outcome = ReadOutcome::More;
+            for _ in 0..READS_IN_A_ROW {
+                if outcome != ReadOutcome::More || session.is_full() {
+                    break;
+                }
+                outcome = connection.read(scratch, &self.config.upgrade, self.limits, &mut session);
+            }
+            match outcome {
+                ReadOutcome::Gone => self.drop_connection(key),
+                // A session that asks for more than it reads is left alone until it has read.
+                ReadOutcome::More if session.is_full() => connection.readable = false,
+                ReadOutcome::More => {
+                    connection.readable = true;
+                    self.readable.push_back(key);
+                }
+                ReadOutcome::Drained => {}
+            }
+            self.shard.wake(key);
+        }
+    }
+
+    fn take_post(&mut self, now: Timestamp) {
+        let mut post = std::mem::take(&mut self.post);
+        self.shared.take_post(self.number, &mut post);
+        for outcome in post.outcomes.drain(..) {
+            self.shard.handle_outcome(&outcome);
+        }
+        for (socket, address) in post.connections.drain(..) {
+            self.accept(Box::new(Connection::new(socket, address)), now);
+        }
+        self.post = post;
+    }
+
+    fn accept(&mut self, mut connection: Box<Connection>, now: Timestamp) {
+        let key = self.shard.open(now);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut connection.socket, Token(key as usize), interest) {
+            tracing::warn!(%error, "a connection can't be watched");
+            self.shard.close(key);
+            self.shared.gone(self.number);
+            return;
+        }
+        let place = key as usize;
+        if self.connections.len() <= place {
+            self.connections.resize_with(place + 1, || None);
+        }
+        if let Some(slot) = self.connections.get_mut(place) {
+            *slot = Some(connection);
+            self.open += 1;
+        }
+        self.note_readable(key);
+    }
+
+    /// Tells every session that has something to be told, as far as its socket takes it.
+    fn transmit(&mut self, now: Timestamp) {
+        let mut again = Vec::new();
+        while let Some(key) = self.shard.poll_ready() {
+            if !self.flush(key, now) {
+                continue;
+            }
+            let Some(Some(connection)) = self.connections.get_mut(key as usize) else { continue };
+            if !connection.is_open() {
+                if !connection.is_closing() && self.shard.poll_transmit(key, &mut self.batch, MESSAGE_BYTES, now) {
+                    // Whatever a session has to say before the upgrade is that it is over.
+                    connection.close(ErrorCode::HandshakeTimeout.number());
+                    self.flush(key, now);
+                }
+                continue;
+            }
+            let was_congested = self.shard.is_congested(key);
+            let mut sent = Ok(true);
+            let mut messages = 0;
+            let (mut bytes, mut own) = (0, 0);
+            while messages < MESSAGES_IN_A_ROW
+                && matches!(sent, Ok(true))
+                && self.shard.poll_transmit(key, &mut self.batch, MESSAGE_BYTES, now)
+            {
+                sent = connection.send(&self.batch);
+                messages += 1;
+                bytes += self.batch.len();
+                own += self.batch.own_bytes();
+            }
+            self.shared.count(messages as u64, bytes as u64, own as u64);
+            match sent {
+                Err(_) => self.drop_connection(key),
+                Ok(all) => {
+                    if let Some(code) = self.shard.poll_close(key) {
+                        connection.close(code);
+                        self.flush(key, now);
+                    } else if all && messages == MESSAGES_IN_A_ROW {
+                        again.push(key);
+                    }
+                    if was_congested {
+                        self.note_readable(key);
+                    }
+                }
+            }
+        }
+        for key in again {
+            self.shard.wake(key);
+        }
+    }
+
+    /// Sends what a connection could not send before. `true` if nothing of it is left and the
+    /// connection goes on.
+    fn flush(&mut self, key: u32, now: Timestamp) -> bool {
+        let Some(Some(connection)) = self.connections.get_mut(key as usize) else { return false };
+        let Ok(flushed) = connection.flush() else {
+            self.drop_connection(key);
+            return false;
+        };
+        if connection.is_closing() && connection.linger.is_none() {
+            // A client that does not even take the last word is not waited for any longer either.
+            if flushed {
+                connection.finish();
+            }
+            connection.linger = Some(now + LINGER);
+            self.lingering.push_back((now + LINGER, key));
+        }
+        flushed
+    }
+
+    fn drop_lingering(&mut self, now: Timestamp) {
+        while let Some((until, key)) = self.lingering.front().copied()
+            && until <= now
+        {
+            self.lingering.pop_front();
+            if let Some(Some(connection)) = self.connections.get(key as usize)
+                && connection.linger == Some(until)
+            {
+                self.drop_connection(key);
+            }
+        }
+    }
+
+    fn drop_connection(&mut self, key: u32) {
+        let Some(mut connection) = self.connections.get_mut(key as usize).and_then(Option::take) else { return };
+        if let Err(error) = self.poll.registry().deregister(&mut connection.socket) {
+            tracing::debug!(%error, "a socket was not watched");
+        }
+        tracing::debug!(address = %connection.address, "disconnected");
+        self.shard.close(key);
+        self.shared.gone(self.number);
+        self.open -= 1;
+    }
+
+    /// Takes leave of all sessions. `true` when the worker is done.
+    fn leave(&mut self, now: Timestamp) -> bool {
+        if !self.shared.is_in_order() || self.open == 0 {
+            return true;
+        }
+        let Some(until) = self.leaving_until else {
+            self.leaving_until = Some(now + self.config.shutdown_grace);
+            let code = ErrorCode::ShuttingDown;
+            self.shard.say_goodbye_to_all(code, code.message(), self.config.retry_after);
+            self.transmit(now);
+            return self.open == 0;
+        };
+        until <= now
+    }
+}
