@@ -1,6 +1,9 @@
 //! `outpour bench`: what Outpour costs, measured against what it could cost at least.
 
 mod delta;
+// CPU time, memory and cores of processes are read and set in Linux's own ways.
+#[cfg(target_os = "linux")]
+mod fanout;
 
 use std::path::PathBuf;
 
@@ -16,6 +19,14 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    #[cfg(target_os = "linux")]
+    Fanout(fanout::FanoutArgs),
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Floor(fanout::FloorArgs),
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Launch(fanout::LaunchArgs),
 }
 
 /// Runs one benchmark and prints its report.
@@ -25,6 +36,12 @@ pub(crate) enum BenchCommand {
 pub(crate) fn run(command: &BenchCommand) -> Result<(), Box<dyn std::error::Error>> {
     match command {
         BenchCommand::Delta { files, json } => delta::run(files, *json)?,
+        #[cfg(target_os = "linux")]
+        BenchCommand::Fanout(args) => fanout::run(args)?,
+        #[cfg(target_os = "linux")]
+        BenchCommand::Floor(args) => fanout::run_floor(args)?,
+        #[cfg(target_os = "linux")]
+        BenchCommand::Launch(args) => fanout::run_launch(args)?,
     }
     Ok(())
 }
