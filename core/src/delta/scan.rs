@@ -58,20 +58,60 @@ pub(super) fn places(bytes: &[u8], start: usize, word: [u8; 4]) -> u128 {
     places_in(&filled, word)
 }
 
-/// All 16 places at once: this compiles to a handful of vector instructions.
+/// All 16 places at once, each in a byte of a wide number.
 #[inline(always)]
 fn places_in(window: &[u8; 19], word: [u8; 4]) -> u128 {
-    let mut found = [1_u8; 16];
-    for (skipped, byte) in word.into_iter().enumerate() {
-        for (found, at) in found.iter_mut().zip(window.iter().skip(skipped)) {
-            *found &= u8::from(*at == byte);
-        }
-    }
-    u128::from_le_bytes(found)
+    const ONES: u128 = u128::MAX / 0xff;
+    const LOW_BITS: u128 = ONES * 0x7f;
+
+    // A byte of `differing` is zero where all four bytes are those of the word.
+    let differing = window.windows(16).zip(word).fold(0, |differing, (bytes, byte)| {
+        let bytes = bytes.first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes));
+        differing | (bytes ^ (ONES * u128::from(byte)))
+    });
+    !(((differing & LOW_BITS) + LOW_BITS) | differing | LOW_BITS)
 }
 
 /// The eight bytes at `at`, as a number.
 pub(super) fn double_word(bytes: &[u8], at: usize) -> Option<u64> {
     let chunk = bytes.get(at..)?.first_chunk()?;
     Some(u64::from_le_bytes(*chunk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn places_are_those_where_the_word_stands(
+            bytes in proptest::collection::vec(prop_oneof![0..3_u8, 254..=255_u8], 0..64),
+            start in 0..70_usize,
+            word in proptest::array::uniform4(prop_oneof![0..3_u8, 254..=255_u8]),
+        ) {
+            let found = places(&bytes, start, word);
+            for place in 0..16 {
+                let stands = bytes.get(start + place..).is_some_and(|rest| rest.starts_with(&word));
+                let expected = if stands { 0x80 } else { 0 };
+                prop_assert_eq!((found >> (8 * place)) as u8, expected, "place {}", place);
+            }
+        }
+
+        #[test]
+        fn common_ends_are_as_long_as_they_get(
+            a in proptest::collection::vec(0..2_u8, 0..40),
+            b in proptest::collection::vec(0..2_u8, 0..40),
+            same in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let plain = |a: &[u8], b: &[u8]| a.iter().zip(b).take_while(|(x, y)| x == y).count();
+            let (front_a, front_b) = ([&*same, &a].concat(), [&*same, &b].concat());
+            prop_assert_eq!(common_prefix(&front_a, &front_b), plain(&front_a, &front_b));
+            let (mut back_a, mut back_b) = ([&*a, &same].concat(), [&*b, &same].concat());
+            let suffix = common_suffix(&back_a, &back_b);
+            back_a.reverse();
+            back_b.reverse();
+            prop_assert_eq!(suffix, plain(&back_a, &back_b));
+        }
+    }
 }

@@ -19,6 +19,10 @@ const GOOD_IF_SMALL: usize = 8;
 const SMALL: usize = 256;
 /// A match is measured up to here when it is weighed against others, which keeps the work linear.
 const WEIGHED: usize = 96;
+/// How many places are compared for each byte of the target: recorded feeds need 1 to 3, hostile values more than 10.
+const WORK_PER_BYTE: usize = 4;
+/// How many more may be compared, whatever the size.
+const FREE_WORK: u64 = 16 << 10;
 /// How many matches are held back for later ones to replace.
 const HELD: usize = 512;
 /// The index is used if at least this many bytes of the target lie between the common prefix and suffix.
@@ -107,6 +111,10 @@ impl<'a> Search<'a> {
     pub(super) fn run(mut self) {
         let mut misses = 0_usize;
         while self.at.target < self.target_middle.end {
+            if self.is_overspent() {
+                self.skip(REACH);
+                continue;
+            }
             let near = if misses < 4 { self.nearby() } else { None };
             let found = match near {
                 Some(near) if near.found.len >= self.good => Some(near),
@@ -122,13 +130,22 @@ impl<'a> Search<'a> {
                 self.take(candidate.found);
             } else {
                 // The more has gone by without a match, the less is looked at.
-                let skipped = REACH + misses * misses / 4;
+                self.skip(REACH + misses * misses / 4);
                 misses += 1;
-                self.at.target += skipped;
-                self.at.base = (self.at.base + skipped).min(self.base.len());
             }
         }
         self.finish();
+    }
+
+    /// Whether the search has done far more than ordinary values need, so that it has to let some of the target go by.
+    fn is_overspent(&self) -> bool {
+        let progress = self.at.target - self.target_middle.start;
+        self.scratch.work > FREE_WORK + (self.base.len() + WORK_PER_BYTE * progress) as u64
+    }
+
+    fn skip(&mut self, literals: usize) {
+        self.at.target += literals;
+        self.at.base = (self.at.base + literals).min(self.base.len());
     }
 
     /// Looks for a match around the diagonal: a few literals on, a few bytes inserted or deleted.
@@ -151,6 +168,7 @@ impl<'a> Search<'a> {
             while places != 0 {
                 let place = places.trailing_zeros() as usize / 8;
                 places &= places - 1;
+                self.scratch.work += 1;
                 let candidate = self.weigh(start + place, target);
                 best = better(best, candidate);
                 if candidate.found.len >= GOOD {
