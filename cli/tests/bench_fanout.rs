@@ -1,7 +1,9 @@
 //! `outpour bench fanout` as a process, against the floor, which needs nothing but this program.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may end in a panic")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
 
 fn bench_fanout(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_outpour")).args(["bench", "fanout"]).args(arguments).output().unwrap()
@@ -47,6 +49,60 @@ fn idle_sessions_are_weighed() {
     assert!(figures["server_bytes_per_session"].is_number());
     assert!(figures["p99_ms"].is_null());
     assert_eq!(figures["disconnected"], 0);
+}
+
+#[test]
+fn outpour_loses_nothing_whatever_is_published() {
+    for arguments in [&["--rate", "200"][..], &["--in-flight", "4"], &["--in-flight", "32", "--events"]] {
+        let common = ["--subscribers", "20", "--topics", "2", "--change", "20"];
+        let figures = figures(&[&common, arguments].concat());
+        for count in ["lost", "repeated", "disconnected"] {
+            assert_eq!(figures[count], 0, "{count} with {arguments:?}");
+        }
+        assert!(figures["server_us_per_delivery"].as_f64().unwrap() > 0.0);
+        assert!(figures["floor_us_per_delivery"].as_f64().unwrap() > 0.0);
+        if arguments.contains(&"--events") {
+            assert_eq!(figures["conflated"], 0);
+        }
+    }
+}
+
+#[test]
+fn a_gateway_that_runs_already_is_measured_and_left_clean() {
+    let mut gateway = Gateway::start();
+    for _ in 0..2 {
+        let figures = figures(&["--url", &gateway.url, "--subscribers", "10", "--rate", "50"]);
+        assert_eq!(figures["lost"], 0);
+        assert!(figures["server_us_per_delivery"].as_f64().unwrap() > 0.0, "its process is found by its port");
+    }
+    assert_eq!(gateway.process.try_wait().unwrap(), None, "it goes on");
+}
+
+/// `outpour serve` on a free port.
+struct Gateway {
+    process: Child,
+    url: String,
+}
+
+impl Gateway {
+    fn start() -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_outpour"))
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        Self { process, url }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 #[test]

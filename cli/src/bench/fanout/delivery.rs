@@ -17,7 +17,7 @@ pub(super) struct Tally {
     pub(super) repeated: u64,
     /// From the moment an update was due to the moment a subscriber had read it.
     pub(super) latency: Histogram,
-    /// From the start to the last delivery.
+    /// From the start to the end of publishing or the last delivery, whichever was later.
     pub(super) nanos: u64,
     /// Everything that subscribers received, framing included.
     pub(super) bytes: u64,
@@ -152,7 +152,8 @@ impl Deliveries {
         self.closed = true;
     }
 
-    pub(super) fn finish(&mut self) -> Tally {
+    /// Ends the round, which was to last until `end`.
+    pub(super) fn finish(&mut self, end: u64) -> Tally {
         self.close();
         let (mut conflated, mut lost) = (0, 0);
         for (index, session) in self.sessions.iter().enumerate() {
@@ -173,7 +174,7 @@ impl Deliveries {
             lost,
             repeated: self.repeated,
             latency: self.latency.clone(),
-            nanos: self.latest - self.start,
+            nanos: self.latest.max(end) - self.start,
             bytes: self.bytes,
         }
     }
@@ -216,9 +217,9 @@ mod tests {
         deliveries.delivered(0, 130, 138);
         deliveries.delivered(2, 130, 139);
         assert_eq!(deliveries.in_flight(), 0);
-        let tally = deliveries.finish();
+        let tally = deliveries.finish(140);
         assert_eq!((tally.updates, tally.deliveries, tally.lost, tally.conflated, tally.repeated), (4, 6, 0, 0, 0));
-        assert_eq!((tally.latency.max(), tally.nanos), (9, 39));
+        assert_eq!((tally.latency.max(), tally.nanos), (9, 40));
     }
 
     #[test]
@@ -227,7 +228,7 @@ mod tests {
             let mut deliveries = round(conflates);
             deliveries.delivered(0, 130, 138);
             deliveries.delivered(2, 110, 115);
-            let tally = deliveries.finish();
+            let tally = deliveries.finish(140);
             assert_eq!((tally.deliveries, tally.conflated, tally.lost), (2, conflated, lost));
         }
     }
@@ -241,7 +242,7 @@ mod tests {
             deliveries.delivered(subscriber, 140, 150);
         }
         assert_eq!(deliveries.in_flight(), 0);
-        let tally = deliveries.finish();
+        let tally = deliveries.finish(140);
         assert_eq!((tally.updates, tally.deliveries, tally.conflated, tally.lost), (4, 0, 6, 0));
     }
 
@@ -254,7 +255,7 @@ mod tests {
         deliveries.delivered(1, 100, 126);
         // From before the round.
         deliveries.delivered(2, 90, 126);
-        let tally = deliveries.finish();
+        let tally = deliveries.finish(140);
         assert_eq!((tally.deliveries, tally.repeated, tally.lost), (2, 2, 4));
     }
 

@@ -76,9 +76,6 @@ pub(crate) enum BenchError {
         /// The hard limit.
         limit: u64,
     },
-    /// The priority can't be changed.
-    #[error("can't change the priority: {0}; leave --nice out or run with the right to do so")]
-    Priority(io::Error),
     /// Anything else that the system refuses.
     #[error("can't {doing}: {error}")]
     Io {

@@ -155,7 +155,7 @@ impl Generator {
             Pace::InFlight(count) => self.run_in_flight(count, end)?,
         }
         self.drain()?;
-        Ok(self.deliveries.finish())
+        Ok(self.deliveries.finish(end))
     }
 
     /// Does nothing but what the server asks for, for `time`.

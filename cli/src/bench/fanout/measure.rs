@@ -1,6 +1,6 @@
 //! One round with one server: start it, open all connections, measure, end it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -56,6 +56,7 @@ pub(super) struct Round {
 /// CPU time used so far.
 #[derive(Clone, Copy)]
 struct Cpu {
+    at: Instant,
     server: Option<u64>,
     generator: Option<u64>,
     machine: Option<u64>,
@@ -64,6 +65,7 @@ struct Cpu {
 impl Cpu {
     fn now(server: Option<u32>) -> Self {
         Self {
+            at: Instant::now(),
             server: server.and_then(process::cpu_nanos),
             generator: process::cpu_nanos(std::process::id()),
             machine: process::machine_cpu_nanos(),
@@ -104,7 +106,8 @@ pub(super) fn round(target: &Target, plan: &Plan) -> Result<Round, BenchError> {
     let machine = used(cpu.machine, after.machine);
     let tally = tally.as_ref();
     let nanos = tally.map_or(plan.time.as_nanos() as f64, |tally| tally.nanos as f64);
-    let percent = |used: Option<f64>| Some(used? / nanos * 100.0).filter(|percent| percent.is_finite());
+    let passed = (after.at - cpu.at).as_nanos() as f64;
+    let percent = |used: Option<f64>| Some(used? / passed * 100.0);
     let deliveries = tally.map_or(0, |tally| tally.deliveries);
     let per_delivery =
         |amount: Option<f64>| (deliveries > 0).then(|| amount.map(|amount| amount / deliveries as f64))?;

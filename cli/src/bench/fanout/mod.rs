@@ -37,6 +37,10 @@ use self::{
 };
 
 /// Publish updates to many subscribers and report latency, CPU time and memory
+///
+/// Outpour, a floor server that only writes to sockets, and other servers that are installed here take turns at the
+/// same work. Figures are medians over the rounds; ratios are taken within each round. On a machine that is busy with
+/// other things, `chrt -r 1 outpour bench fanout …` (as root) keeps those away.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct FanoutArgs {
     /// Gateway to measure, as ws://HOST:PORT; without it one is started on a core of its own
@@ -72,9 +76,6 @@ pub(crate) struct FanoutArgs {
     /// Give the same work to another server that is installed here; may be repeated
     #[arg(long, value_enum, value_name = "NAME")]
     pub(crate) peer: Vec<Peer>,
-    /// Run server and generator at this priority (-20 is the highest, and needs the right to)
-    #[arg(long, value_name = "NICE", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-20..=19))]
-    pub(crate) nice: Option<i32>,
     /// Measure the floor and the peers only
     #[arg(long, hide = true)]
     pub(crate) skip_outpour: bool,
@@ -116,9 +117,6 @@ pub(crate) fn run(args: &FanoutArgs) -> Result<(), BenchError> {
     let limit = process::raise_descriptor_limit();
     if limit < u64::from(args.subscribers) + 64 {
         return Err(BenchError::Descriptors { subscribers, limit });
-    }
-    if let Some(nice) = args.nice {
-        process::set_priority(nice)?;
     }
     let cores = Cores::available();
     if let Some(core) = cores.generator {

@@ -59,11 +59,6 @@ pub(super) fn pin(core: usize) -> io::Result<()> {
     Ok(rustix::thread::sched_setaffinity(None, &cores)?)
 }
 
-/// Raises (below zero) or lowers this process's priority.
-pub(super) fn set_priority(nice: i32) -> Result<(), BenchError> {
-    rustix::process::setpriority_process(None, nice).map_err(|error| BenchError::Priority(error.into()))
-}
-
 /// Becomes `program`, on `core`, and to be killed when the parent ends however it ends.
 pub(super) fn become_server(core: Option<usize>, program: &Path, arguments: &[String]) -> BenchError {
     let prepared = rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
