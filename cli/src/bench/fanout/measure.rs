@@ -75,7 +75,7 @@ impl Cpu {
 
 /// Runs one round of `plan` with `target`.
 pub(super) fn round(target: &Target, plan: &Plan) -> Result<Round, BenchError> {
-    let running = target.start(plan.cores.server)?;
+    let running = target.start(plan.work.subscribers, plan.cores.server)?;
     let pid = running.pid;
     let mut generator = Generator::connect(running.address, running.protocol, plan.work)?;
     let memory = || pid.and_then(process::resident_bytes);

@@ -1,6 +1,9 @@
 //! What the work is given to: Outpour, the floor, and peers.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::{
+    fs,
+    net::{SocketAddr, ToSocketAddrs as _},
+};
 
 use super::{
     BenchError,
@@ -10,6 +13,11 @@ use super::{
     process::{self, Scratch, Server},
     protocol::Protocol,
 };
+
+/// Connections that a gateway takes by default, or fewer.
+const DEFAULT_CONNECTIONS: usize = 10_000;
+/// The publisher's, and whoever looks on.
+const SPARE_CONNECTIONS: usize = 16;
 
 /// A server to be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +56,8 @@ impl Target {
         }
     }
 
-    /// Starts it on `core`.
-    pub(super) fn start(&self, core: Option<usize>) -> Result<Running, BenchError> {
+    /// Starts it on `core`, ready for so many subscribers.
+    pub(super) fn start(&self, subscribers: usize, core: Option<usize>) -> Result<Running, BenchError> {
         match self {
             Self::Outpour { url: Some(url), events } => {
                 let address = address_of(url)?;
@@ -62,8 +70,7 @@ impl Target {
                 })
             }
             Self::Outpour { url: None, events } => {
-                let arguments = ["serve", "--listen", "127.0.0.1:0"].map(str::to_owned);
-                let (server, address) = start_own("outpour", &arguments, core)?;
+                let (server, address) = start_gateway(subscribers, core)?;
                 Ok(Running::of(server, address, Box::new(Outpour::new(address.to_string(), *events))))
             }
             Self::Floor { coalesce } => {
@@ -71,7 +78,7 @@ impl Target {
                 if *coalesce {
                     arguments.push("--coalesce".to_owned());
                 }
-                let (server, address) = start_own("floor", &arguments, core)?;
+                let (server, address) = start_own("floor", &arguments, Scratch::new("floor")?, core)?;
                 Ok(Running::of(server, address, Box::new(FloorProtocol { host: address.to_string() })))
             }
             Self::Peer(peer) => {
@@ -88,11 +95,29 @@ impl Running {
     }
 }
 
+/// Starts a gateway as it comes, but with its limit of connections raised if it would be in the way.
+fn start_gateway(subscribers: usize, core: Option<usize>) -> Result<(Server, SocketAddr), BenchError> {
+    let scratch = Scratch::new("outpour")?;
+    let mut arguments = ["serve", "--listen", "127.0.0.1:0"].map(str::to_owned).to_vec();
+    if subscribers + SPARE_CONNECTIONS > DEFAULT_CONNECTIONS {
+        let file = scratch.path().join("outpour.toml");
+        fs::write(&file, format!("[limits]\nmax_connections = {}\n", subscribers + SPARE_CONNECTIONS))
+            .map_err(|error| BenchError::Io { doing: format!("write {}", file.display()), error })?;
+        arguments.extend(["--config".to_owned(), file.display().to_string()]);
+    }
+    start_own("outpour", &arguments, scratch, core)
+}
+
 /// Starts this program with other arguments and waits for the address that it announces.
-fn start_own(name: &str, arguments: &[String], core: Option<usize>) -> Result<(Server, SocketAddr), BenchError> {
+fn start_own(
+    name: &str,
+    arguments: &[String],
+    scratch: Scratch,
+    core: Option<usize>,
+) -> Result<(Server, SocketAddr), BenchError> {
     let program =
         std::env::current_exe().map_err(|error| BenchError::Io { doing: "find the outpour program".into(), error })?;
-    let mut server = Server::start(name, &program, arguments, Scratch::new(name)?, core)?;
+    let mut server = Server::start(name, &program, arguments, scratch, core)?;
     let url = server.announced_url()?;
     Ok((server, address_of(&url)?))
 }
