@@ -153,11 +153,12 @@ impl Report {
         );
         let _ = writeln!(
             out,
-            "{:<19}{:>13}{:>9}{:>9}{:>9}{:>8}{:>10}{:>9}{:>8}{:>8}{:>11}{:>9}",
+            "{:<19}{:>13}{:>9}{:>9}{:>8}{:>9}{:>6}{:>10}{:>9}{:>8}{:>8}{:>11}{:>8}",
             "",
             "deliveries/s",
             "p50 ms",
             "p99 ms",
+            "×floor",
             "p99.9",
             "lost",
             "conflated",
@@ -170,11 +171,12 @@ impl Report {
         for row in self.rows() {
             let _ = writeln!(
                 out,
-                "{:<19}{:>13}{:>9}{:>9}{:>9}{:>8}{:>10}{:>9}{:>8}{:>8}{:>11}{:>9}",
+                "{:<19}{:>13}{:>9}{:>9}{:>8}{:>9}{:>6}{:>10}{:>9}{:>8}{:>8}{:>11}{:>8}",
                 row.name,
                 number(row.deliveries_per_s, 0),
                 number(row.p50_ms, 2),
                 number(row.p99_ms, 2),
+                number(row.p99_to_floor, 2),
                 number(row.p999_ms, 2),
                 row.lost,
                 row.conflated,
