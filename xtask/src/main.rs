@@ -1,2 +1,53 @@
-//! Placeholder.
-fn main() {}
+//! The project's chores: `cargo xtask test`, `demo`, `bench` and `fuzz`.
+
+mod bench;
+mod demo;
+mod fuzz;
+mod interop;
+mod project;
+mod size;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::project::Project;
+
+/// What a chore that fails says: one sentence for the person who ran it.
+type Result<T = ()> = std::result::Result<T, String>;
+
+/// The project's chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Options {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Set up what the tests need and run every one of them, as CI does
+    Test(test::Options),
+    /// Build the program and run its demo
+    Demo(demo::Options),
+    /// Fuzz each target for a while
+    Fuzz(fuzz::Options),
+    /// Run the benchmarks whose figures the README quotes
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = Project::locate().and_then(|project| match options.chore {
+        Chore::Test(options) => test::run(&project, &options).map(|()| ExitCode::SUCCESS),
+        Chore::Demo(options) => demo::run(&project, &options),
+        Chore::Fuzz(options) => fuzz::run(&project, &options).map(|()| ExitCode::SUCCESS),
+        Chore::Bench(options) => bench::run(&project, &options).map(|()| ExitCode::SUCCESS),
+    });
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}

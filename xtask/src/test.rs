@@ -1,0 +1,125 @@
+//! `cargo xtask test`: every test, in order, each with its time; the first that fails ends it.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::{
+    Result, fuzz, interop,
+    project::{Project, run as run_command},
+    size, tools,
+};
+
+/// What to test.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Run these steps alone, by name
+    #[arg(long, value_name = "STEP", value_parser = clap::builder::PossibleValuesParser::new(STEPS.iter().map(|step| step.name)))]
+    only: Vec<String>,
+}
+
+/// How a step ended that did not fail.
+pub(crate) enum Outcome {
+    Passed,
+    /// Not run, and why.
+    Absent(String),
+}
+
+struct Step {
+    name: &'static str,
+    run: fn(&Project) -> Result<Outcome>,
+}
+
+/// Cheap steps first, and builds in an order in which each reuses the one before.
+const STEPS: &[Step] = &[
+    Step { name: "format", run: format },
+    Step { name: "file-size", run: size::check },
+    Step { name: "clippy", run: clippy },
+    Step { name: "rustdoc", run: rustdoc },
+    Step { name: "wasm", run: wasm },
+    Step { name: "tests", run: tests },
+    Step { name: "deny", run: deny },
+    Step { name: "interop", run: interop::check },
+    Step { name: "autobahn", run: autobahn },
+    Step { name: "fuzz", run: fuzz::check },
+];
+
+/// Runs the steps and prints how long each took.
+pub(crate) fn run(project: &Project, options: &Options) -> Result {
+    let chosen = |step: &&Step| options.only.is_empty() || options.only.iter().any(|name| name == step.name);
+    let start = Instant::now();
+    let mut lines = Vec::new();
+    for step in STEPS.iter().filter(chosen) {
+        println!("==> {}", step.name);
+        let begun = Instant::now();
+        let outcome = (step.run)(project).map_err(|error| format!("step {} failed: {error}", step.name))?;
+        let line = match outcome {
+            Outcome::Passed => format!("{:<10} passed {:>9}", step.name, seconds(begun.elapsed())),
+            Outcome::Absent(why) => format!("{:<10} NOT RUN: {why}", step.name),
+        };
+        println!("<== {line}");
+        lines.push(line);
+    }
+    println!("\n{}\nAll steps are done in {}.", lines.join("\n"), seconds(start.elapsed()));
+    Ok(())
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+fn format(project: &Project) -> Result<Outcome> {
+    run_command(&mut project.cargo(["fmt", "--all", "--check"]))
+        .map_err(|error| format!("{error} Run `cargo fmt --all`."))?;
+    Ok(Outcome::Passed)
+}
+
+fn clippy(project: &Project) -> Result<Outcome> {
+    run_command(&mut project.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn rustdoc(project: &Project) -> Result<Outcome> {
+    run_command(project.cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Outcome::Passed)
+}
+
+/// The core has to compile where there is no operating system's clock, randomness or threads.
+fn wasm(project: &Project) -> Result<Outcome> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    tools::add_target(project, TARGET)?;
+    run_command(&mut project.cargo(["build", "--package", "outpour-core", "--target", TARGET]))?;
+    Ok(Outcome::Passed)
+}
+
+fn tests(project: &Project) -> Result<Outcome> {
+    run_command(&mut project.cargo(["test", "--workspace"]))?;
+    Ok(Outcome::Passed)
+}
+
+fn deny(project: &Project) -> Result<Outcome> {
+    if !project.path("deny.toml").is_file() {
+        return Ok(Outcome::Absent("there is no deny.toml".into()));
+    }
+    let deny = tools::DENY.locate(project)?;
+    run_command(project.command(deny).args(["--offline", "check", "licenses", "bans", "sources"]))?;
+    Ok(Outcome::Passed)
+}
+
+/// Sections 1-7 of the WebSocket test suite; the program itself says so where it can't be run.
+fn autobahn(project: &Project) -> Result<Outcome> {
+    if !project.path("tests/autobahn").is_dir() {
+        return Ok(Outcome::Absent("there is no tests/autobahn".into()));
+    }
+    run_command(&mut project.cargo([
+        "run",
+        "--package",
+        "outpour-autobahn",
+        "--",
+        "--role",
+        "both",
+        "--cases",
+        "1-7",
+    ]))?;
+    Ok(Outcome::Passed)
+}
