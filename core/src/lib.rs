@@ -1,6 +1,6 @@
 //! The Outpour protocol and nothing else: no sockets, no clock, no tasks, no randomness.
 //!
-//! Both halves of the conversation live here: `session` is the client's, [`peer`] the gateway's.
+//! Both halves of the conversation live here: [`session`] is the client's, [`peer`] the gateway's.
 //! A driver feeds in what happened and when, and drains what follows from it; the same inputs
 //! always give the same outputs.
 #![no_std]
@@ -14,6 +14,7 @@ mod path;
 pub mod peer;
 mod position;
 mod selector;
+pub mod session;
 mod time;
 mod value;
 pub mod wire;

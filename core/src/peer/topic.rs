@@ -280,6 +280,12 @@ impl Topic {
         self.recent.get(skip).map_or(self.version, |recent| recent.base)
     }
 
+    /// The version from which the events after `version` follow, as far as they are kept.
+    #[must_use]
+    pub fn before_next(&self, version: Version) -> Version {
+        self.before_last(self.recent.iter().rev().take_while(|recent| recent.version > version).count() as u64)
+    }
+
     fn first_sequence(&self) -> u64 {
         self.sequence + 1 - self.recent.len() as u64
     }

@@ -173,7 +173,7 @@ fn start(topic: &Topic, from: HistoryStart) -> Version {
     match (topic.kind(), from) {
         (TopicKind::Event, HistoryStart::Last(count)) => topic.before_last(count),
         (TopicKind::Event, HistoryStart::All) => topic.before_last(u64::MAX),
-        (TopicKind::Event, HistoryStart::After(version)) => version.min(topic.version()),
+        (TopicKind::Event, HistoryStart::After(version)) => topic.before_next(version),
         (TopicKind::Value, _) if topic.retain() => Version::NONE,
         _ => topic.version(),
     }

@@ -9,7 +9,9 @@ use mio::net::TcpStream;
 use outpour_core::Timestamp;
 use outpour_core::peer::Batch;
 
-use crate::websocket::{Event, Limits, MessageKind, Opcode, Reader, Upgrade, UpgradePolicy, UpgradeStatus, close_frame, header, pong};
+use crate::websocket::{
+    Event, Limits, MessageKind, Opcode, Reader, Upgrade, UpgradePolicy, UpgradeStatus, close_frame, header, pong,
+};
 
 /// How many pieces are handed to the kernel in one call.
 const MAX_PIECES: usize = 64;
@@ -77,7 +79,13 @@ impl Connection {
     }
 
     /// Reads once from the socket, and hands whole messages to the session.
-    pub(super) fn read(&mut self, scratch: &mut [u8], policy: &UpgradePolicy, limits: Limits, session: &mut impl Receiver) -> ReadOutcome {
+    pub(super) fn read(
+        &mut self,
+        scratch: &mut [u8],
+        policy: &UpgradePolicy,
+        limits: Limits,
+        session: &mut impl Receiver,
+    ) -> ReadOutcome {
         let wanted = match &self.phase {
             Phase::Upgrading(head) => (policy.max_head + 1).saturating_sub(head.len()).min(scratch.len()),
             Phase::Open(_) | Phase::Closing => scratch.len(),

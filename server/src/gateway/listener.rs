@@ -84,7 +84,8 @@ impl Listener {
 
 /// The gateway has as many connections as it may.
 fn refuse(mut socket: TcpStream) {
-    let body = b"The gateway has as many connections as it may: try later or elsewhere, or raise limits.max_connections.\n";
+    let body =
+        b"The gateway has as many connections as it may: try later or elsewhere, or raise limits.max_connections.\n";
     // The client may be gone already, and nobody waits for it.
     let _sent = socket.write(&http_response(503, "text/plain; charset=utf-8", body));
 }
