@@ -25,11 +25,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error
     if arguments.workers > 0 {
         config.workers = arguments.workers;
     }
-    let mut signals = signal_hook::iterator::Signals::new([
-        signal_hook::consts::SIGTERM,
-        signal_hook::consts::SIGINT,
-    ])
-    .map_err(|error| format!("signals can't be handled: {error}"))?;
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])
+        .map_err(|error| format!("signals can't be handled: {error}"))?;
     let gateway = Gateway::start(config, Box::new(MemoryLog::new(outpour_core::Epoch(epoch), 1024)))
         .map_err(|error| format!("can't listen on {}: {error}", arguments.listen))?;
     println!("listening on ws://{}", gateway.address());

@@ -199,7 +199,7 @@ impl Outbox {
     }
 
     fn find(&mut self, topic: TopicNumber) -> Option<&mut Dirty> {
-        let found = if self.places.is_empty() {
+        if self.places.is_empty() {
             self.queue.iter_mut().find_map(|item| match item {
                 Item::Topic(dirty) if dirty.topic == topic => Some(dirty),
                 Item::Topic(_) | Item::Subscribed { .. } => None,
@@ -210,7 +210,6 @@ impl Outbox {
                 Item::Topic(dirty) => Some(dirty),
                 Item::Subscribed { .. } => None,
             }
-        };
-        found
+        }
     }
 }

@@ -60,10 +60,10 @@ impl Broker {
             }
             Change::Append(value_type, value) => {
                 let topic = self.find_or_create(version, &path, TopicKind::Event, value_type)?;
-                self.append(topic, version, value, by, at_ms)
+                self.append(topic, version, &value, by, at_ms)
             }
             Change::Delta { base, check, delta } => {
-                let (topic, value) = self.from_delta(&path, (author, base), check, &delta)?;
+                let (topic, value) = self.after_delta(&path, (author, base), check, &delta)?;
                 self.set(topic, version, value, by, at_ms)
             }
             Change::JsonPatch(patch) => {
@@ -184,7 +184,7 @@ impl Broker {
         &mut self,
         number: TopicNumber,
         version: Version,
-        value: Bytes,
+        value: &[u8],
         by: (PublisherId, PublishNumber),
         at_ms: u64,
     ) -> Result<(), ErrorCode> {
@@ -193,7 +193,7 @@ impl Broker {
         let base = topic.version();
         let distance = version.distance_from(base).ok_or(ErrorCode::Internal)?;
         let mut frame = Vec::with_capacity(value.len() + 16);
-        GatewayFrame::Event { topic: number, distance, value: &value }.encode(&mut frame);
+        GatewayFrame::Event { topic: number, distance, value }.encode(&mut frame);
         let frame = Bytes::from(frame);
         let value = frame.slice(frame.len() - value.len()..);
         self.statistics.updates_encoded += 1;
@@ -215,7 +215,7 @@ impl Broker {
     }
 
     /// The value that an upstream delta leads to, if the topic still has the value it starts from.
-    fn from_delta(
+    fn after_delta(
         &self,
         path: &Path,
         base: (PublisherId, PublishNumber),
