@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use crate::broker::{Broker, BrokerConfig, BrokerStatistics};
 use crate::fanout::ShardConfig;
-use crate::log::Log;
+use crate::log::{Log, MemoryLog};
 use crate::websocket::UpgradePolicy;
 use listener::Listener;
+use outpour_core::Epoch;
 use shared::Shared;
 use worker::Worker;
 
@@ -115,6 +116,24 @@ impl Gateway {
         let listener = Listener::new(socket, listener_poll, Arc::clone(&shared), config)?;
         threads.push(std::thread::Builder::new().name("listener".into()).spawn(move || listener.run())?);
         Ok(Self { address, shared, threads })
+    }
+
+    /// Starts a gateway with defaults, a log in memory and a free port of the loopback: for examples
+    /// and tests.
+    ///
+    /// # Errors
+    /// If there is no free port, or no randomness for the log's epoch.
+    pub fn ephemeral() -> io::Result<Self> {
+        let mut epoch = [0; 16];
+        getrandom::fill(&mut epoch).map_err(io::Error::other)?;
+        let config = GatewayConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..GatewayConfig::default() };
+        Self::start(config, Box::new(MemoryLog::new(Epoch(epoch), 1024)))
+    }
+
+    /// The address that clients connect to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address)
     }
 
     /// Where the gateway listens.

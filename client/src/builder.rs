@@ -1,0 +1,141 @@
+//! Setting up a session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use outpour_core::session::{Session as Core, SessionConfig};
+use outpour_core::{ErrorCode, PublisherId};
+
+use crate::clock::Clock;
+use crate::connection::ConnectionState;
+use crate::driver::Driver;
+use crate::endpoint::Endpoint;
+use crate::state::Shared;
+use crate::{Error, Session, transport};
+
+/// Options of a session.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = outpour_server::gateway::Gateway::ephemeral()?;
+/// # let url = gateway.url();
+/// use std::time::Duration;
+///
+/// let session = outpour::SessionBuilder::new(&url)
+///     .agent("my-dashboard/1.2")
+///     .connect_timeout(Duration::from_secs(3))
+///     .connect()
+///     .await?;
+/// # session.close().await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a session is made by connect() or start()"]
+pub struct SessionBuilder {
+    endpoints: Vec<String>,
+    roots: Vec<Vec<u8>>,
+    config: SessionConfig,
+}
+
+impl SessionBuilder {
+    /// A session with the gateway at a `ws://` or `wss://` address.
+    pub fn new(url: &str) -> Self {
+        Self { endpoints: vec![url.to_owned()], roots: Vec::new(), config: SessionConfig::default() }
+    }
+
+    /// Another gateway of the same data, taken in turn when one can't be reached.
+    pub fn or_at(mut self, url: &str) -> Self {
+        self.endpoints.push(url.to_owned());
+        self
+    }
+
+    /// What the client is, for the gateway's logs; at the most 1,024 bytes.
+    pub fn agent(mut self, agent: impl Into<String>) -> Self {
+        self.config.agent = agent.into();
+        self
+    }
+
+    /// Whether to connect again after a lost connection. It does unless told otherwise.
+    pub const fn reconnect(mut self, reconnect: bool) -> Self {
+        self.config.reconnect = reconnect;
+        self
+    }
+
+    /// How long one attempt may take, the gateway's welcome included. 10 seconds unless told otherwise.
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// Waits between attempts are drawn from zero up to `base`, which doubles up to `cap`.
+    /// 250 milliseconds and 20 seconds unless told otherwise.
+    pub const fn backoff(mut self, base: Duration, cap: Duration) -> Self {
+        self.config.backoff_base = base;
+        self.config.backoff_cap = cap;
+        self
+    }
+
+    /// The largest message taken, in bytes: 4 KiB to 64 MiB. 32 MiB unless told otherwise.
+    pub const fn max_message(mut self, bytes: usize) -> Self {
+        self.config.max_message = bytes;
+        self
+    }
+
+    /// How many publishes, and how many bytes of their values, may wait for their verdict. 10,000
+    /// and 16 MiB unless told otherwise.
+    pub const fn queue(mut self, count: usize, bytes: usize) -> Self {
+        self.config.queue_count = count;
+        self.config.queue_bytes = bytes;
+        self
+    }
+
+    /// Trusts another certificate authority for `wss://`: a certificate in DER form.
+    pub fn root_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(der.into());
+        self
+    }
+
+    /// Connects. From then on the session stays connected as well as it can.
+    ///
+    /// # Errors
+    /// If an option is out of its range, or the first attempt fails.
+    pub async fn connect(self) -> Result<Session, Error> {
+        let session = self.start()?;
+        let mut states = session.connection();
+        while let Some(state) = states.next().await {
+            match state {
+                ConnectionState::Connecting => {}
+                ConnectionState::Connected => return Ok(session),
+                ConnectionState::Disconnected { error, .. } | ConnectionState::Closed { error } => return Err(error),
+            }
+        }
+        Err(ErrorCode::Closed.into())
+    }
+
+    /// Makes a session without waiting for a gateway: it connects when there is one. To be called
+    /// within a tokio runtime.
+    ///
+    /// # Errors
+    /// If an option is out of its range.
+    pub fn start(self) -> Result<Session, Error> {
+        self.config.validate()?;
+        let endpoints = self.endpoints.iter().map(|url| Endpoint::parse(url)).collect::<Result<Vec<_>, _>>()?;
+        let tls = transport::tls_config(&self.roots)?;
+        let mut random = [0; 24];
+        getrandom::fill(&mut random)
+            .map_err(|error| Error::with_detail(ErrorCode::Internal, format!("no randomness: {error}")))?;
+        let mut publisher = PublisherId::default();
+        let mut seed = [0; 8];
+        publisher.0.copy_from_slice(&random[..16]);
+        seed.copy_from_slice(&random[16..]);
+        let mut clock = Clock::new();
+        let now = clock.now();
+        let max_message = self.config.max_message;
+        let mut core = Core::new(self.config, publisher, u64::from_le_bytes(seed), now);
+        core.connect(now);
+        let shared = Arc::new(Shared::new(core, clock));
+        tokio::spawn(Driver::new(Arc::clone(&shared), endpoints, tls, max_message));
+        Ok(Session::new(shared))
+    }
+}
