@@ -48,7 +48,7 @@ impl Backoff {
     /// Evenly from zero up to `ceiling`.
     fn up_to(&mut self, ceiling: Duration) -> Duration {
         let micros = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX);
-        let drawn = u128::from(self.draw()) * u128::from(micros) >> 64;
+        let drawn = (u128::from(self.draw()) * u128::from(micros)) >> 64;
         Duration::from_micros(drawn as u64)
     }
 

@@ -45,8 +45,7 @@ impl Session {
         self.note_heard(now);
         let connection = self.link.transport();
         let mut told = Told::default();
-        let mut frames = Frames::new(message);
-        while let Some(frame) = frames.next() {
+        for frame in Frames::new(message) {
             let taken = frame
                 .and_then(|raw| Ok((raw.body.len() + 2, GatewayFrame::decode(raw)?)))
                 .map_err(|error| (ErrorCode::MalformedFrame, format!("a frame could not be decoded: {error}")))
