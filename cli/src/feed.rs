@@ -22,14 +22,14 @@ use serde_json::value::RawValue;
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// One update of a feed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FeedLine {
     /// The path, not yet checked.
     pub(crate) topic: String,
     pub(crate) value: FeedValue,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum FeedValue {
     /// The exact text that stands in the line.
     Json(Box<RawValue>),
@@ -67,7 +67,6 @@ impl Feed {
     }
 
     /// Reads a feed from somewhere else; `name` stands for it in errors.
-    #[allow(dead_code, reason = "for publishers, which read standard input")]
     pub(crate) fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Result<Self, FeedError> {
         match decompressed(reader) {
             Ok(reader) => Ok(Self::new(name.into(), reader)),

@@ -2,11 +2,17 @@
 
 mod bench;
 mod feed;
+mod get;
+mod interrupt;
+mod output;
+mod publish;
 mod serve;
+mod subscribe;
 
+use std::error::Error;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,16 +29,34 @@ struct Arguments {
 enum Command {
     /// Run a gateway
     Serve(serve::Arguments),
+    /// Publish one value, or a feed
+    Pub(publish::Arguments),
+    /// Follow topics
+    Sub(subscribe::Arguments),
+    /// Print current values
+    Get(get::Arguments),
     /// Measure what Outpour costs
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Print a script that completes commands in a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }
 
 fn main() -> ExitCode {
     // Usage errors leave here with exit code 2.
     let done = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Pub(arguments) => block_on(publish::run(&arguments)),
+        Command::Sub(arguments) => block_on(subscribe::run(&arguments)),
+        Command::Get(arguments) => block_on(get::run(&arguments)),
         Command::Bench(command) => bench::run(&command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "outpour", &mut std::io::stdout());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,4 +65,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a command that talks to a gateway.
+fn block_on(command: impl Future<Output = Result<(), Box<dyn Error>>>) -> Result<(), Box<dyn Error>> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
 }

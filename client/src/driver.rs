@@ -68,7 +68,7 @@ impl Driver {
     }
 
     fn lost(&self, id: TransportId, error: &Error) {
-        self.input(Input::Lost(id, Lost { code: error.code(), detail: error.to_string() }));
+        self.input(Input::Lost(id, Lost { code: error.code(), detail: error.detail().to_owned() }));
     }
 
     /// Does what the core asks of its driver, and tells the handles what it has to tell. `true` if

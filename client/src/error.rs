@@ -31,6 +31,11 @@ impl Error {
         self.code
     }
 
+    /// What is known beyond the code.
+    pub(crate) fn detail(&self) -> &str {
+        self.detail.as_deref().unwrap_or_default()
+    }
+
     /// Who has to act: the caller, the peer, the network or the gateway.
     #[must_use]
     pub const fn fault(&self) -> Fault {
