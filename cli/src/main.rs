@@ -1,6 +1,7 @@
 //! The `outpour` command.
 
 mod bench;
+mod demo;
 mod feed;
 mod get;
 mod interrupt;
@@ -35,6 +36,8 @@ enum Command {
     Sub(subscribe::Arguments),
     /// Print current values
     Get(get::Arguments),
+    /// Show a gateway with recorded feeds at work
+    Demo(demo::Arguments),
     /// Measure what Outpour costs
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Pub(arguments) => block_on(publish::run(&arguments)),
         Command::Sub(arguments) => block_on(subscribe::run(&arguments)),
         Command::Get(arguments) => block_on(get::run(&arguments)),
+        Command::Demo(arguments) => block_on(demo::run(&arguments)),
         Command::Bench(command) => bench::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "outpour", &mut std::io::stdout());
