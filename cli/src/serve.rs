@@ -1,37 +1,125 @@
 //! `outpour serve`: run a gateway until told to stop.
 
-use std::io::Write;
+use std::env;
+use std::error::Error;
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use outpour_server::gateway::{Gateway, GatewayConfig};
+use clap::ValueEnum;
+use outpour_server::config::{Config, LogFormat, Overlay};
+use outpour_server::gateway::Gateway;
 use outpour_server::log::MemoryLog;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 
-/// Options of `outpour serve`.
+/// How many records the log keeps for whoever reads it again.
+const LOG_RECORDS: usize = 1024;
+
+/// Options of `outpour serve`; each goes before the environment and the file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where to listen; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:7400")]
-    listen: SocketAddr,
-    /// How many threads share the sessions; 0 for one for each CPU.
-    #[arg(long, default_value_t = 0)]
-    workers: usize,
+    /// Where to listen [default: 127.0.0.1:7400]; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Read the settings in this TOML file
+    #[arg(long, value_name = "FILE", env = "OUTPOUR_CONFIG")]
+    config: Option<PathBuf>,
+    /// How many threads share the sessions; 0 for one for each CPU [default: 0]
+    #[arg(long, value_name = "N")]
+    workers: Option<u64>,
+    /// Let anybody who can reach the gateway read and write every topic
+    #[arg(long)]
+    allow_anonymous: bool,
+    /// Let pages from this origin (https://example.com, or *) connect; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    allowed_origin: Vec<String>,
+    /// What to log: off, error, warn, info, debug or trace, or TARGET=LEVEL, or several with commas [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// How to write the log [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Json,
 }
 
 /// Runs a gateway until SIGTERM or SIGINT.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let mut epoch = [0; 16];
-    getrandom::fill(&mut epoch).map_err(|error| format!("no randomness for the log's epoch: {error}"))?;
-    let mut config = GatewayConfig { listen: arguments.listen, ..GatewayConfig::default() };
-    if arguments.workers > 0 {
-        config.workers = arguments.workers;
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    // What is not UTF-8 can't be a setting.
+    let environment =
+        env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = Config::load(arguments.config.as_deref(), environment, &arguments.overlay())?;
+    start_logging(&config)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals can't be handled: {error}"))?;
+    let gateway = start(config)?;
+    writeln!(stdout(), "listening on ws://{}", gateway.address())
+        .and_then(|()| stdout().flush())
+        .map_err(|error| format!("the address can't be written to standard output: {error}"))?;
+    if let Some(signal) = signals.forever().next() {
+        tracing::info!(signal, "stopping: sessions are told to go elsewhere; a second signal ends it at once");
+        std::thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                std::process::exit(1);
+            }
+        });
     }
-    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT])
-        .map_err(|error| format!("signals can't be handled: {error}"))?;
-    let gateway = Gateway::start(config, Box::new(MemoryLog::new(outpour_core::Epoch(epoch), 1024)))
-        .map_err(|error| format!("can't listen on {}: {error}", arguments.listen))?;
-    println!("listening on ws://{}", gateway.address());
-    let _flushed = std::io::stdout().flush();
-    signals.forever().next();
     gateway.shutdown();
+    tracing::info!("stopped");
     Ok(())
+}
+
+impl Arguments {
+    fn overlay(&self) -> Overlay {
+        Overlay {
+            listen: self.listen,
+            workers: self.workers,
+            allow_anonymous: self.allow_anonymous.then_some(true),
+            allowed_origins: (!self.allowed_origin.is_empty()).then(|| self.allowed_origin.clone()),
+            log: self.log.clone(),
+            log_format: self.log_format.map(|format| match format {
+                Format::Text => LogFormat::Text,
+                Format::Json => LogFormat::Json,
+            }),
+        }
+    }
+}
+
+fn start(config: Config) -> Result<Gateway, String> {
+    let mut epoch = [0; 16];
+    getrandom::fill(&mut epoch).map_err(|error| format!("there is no randomness for the log's epoch: {error}"))?;
+    let Config { gateway, allow_anonymous, .. } = config;
+    let (listen, workers, rules) = (gateway.listen, gateway.workers, gateway.broker.rules.len());
+    let gateway = Gateway::start(gateway, Box::new(MemoryLog::new(outpour_core::Epoch(epoch), LOG_RECORDS)))
+        .map_err(|error| format!("can't listen on {listen}: {error}; choose another address with --listen"))?;
+    tracing::info!(address = %gateway.address(), workers, rules, version = env!("CARGO_PKG_VERSION"), "started");
+    if allow_anonymous {
+        tracing::warn!("anybody who can reach the gateway may read and write every topic (allow_anonymous)");
+    }
+    Ok(gateway)
+}
+
+/// The log goes to standard error: standard output has the address alone.
+fn start_logging(config: &Config) -> Result<(), String> {
+    let filter: Targets = config.log.parse().map_err(|error| format!("the log's filter can't be used: {error}"))?;
+    let layer = fmt::layer().with_writer(stderr);
+    let layer = match config.log_format {
+        LogFormat::Text => {
+            let coloured = stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            layer.with_ansi(coloured).boxed()
+        }
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init()
+        .map_err(|error| format!("the log can't be started: {error}"))
 }

@@ -52,10 +52,13 @@ impl ConnectionState {
     }
 }
 
+/// The next state, unless there is none, and where to wait for the one after it.
+type NextState = (Option<ConnectionState>, watch::Receiver<ConnectionState>);
+
 /// The states of a session as they change, beginning with the current one. States that come and go
 /// while nobody looks are skipped. The stream ends after [`ConnectionState::Closed`].
 pub struct ConnectionStates {
-    next: Pin<Box<dyn Future<Output = (Option<ConnectionState>, watch::Receiver<ConnectionState>)> + Send>>,
+    next: Pin<Box<dyn Future<Output = NextState> + Send>>,
     over: bool,
 }
 

@@ -20,8 +20,8 @@ use crate::wire::{
 const MAX_ALIASES: usize = 1024;
 /// Interval of the slowest rate that can be asked for.
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
-/// A client must be able to take the largest value and this much around it.
-const FRAME_ROOM: usize = 2048;
+/// Bytes that a message has to have room for beside the largest value: a client must be able to take as much.
+pub const FRAME_ROOM: usize = 2048;
 
 /// Something that only the gateway can do for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ mod outbox;
 mod topic;
 
 pub use batch::Batch;
-pub use inbound::{Change, PeerRequest};
+pub use inbound::{Change, FRAME_ROOM, PeerRequest};
 pub use outbound::Topics;
 pub use topic::{History, PastEvent, Topic, TopicDescription, Update, snapshot_frame};
 
@@ -35,7 +35,7 @@ pub struct PeerConfig {
     pub heartbeat: Duration,
     /// How long a client may take to say hello.
     pub handshake_timeout: Duration,
-    /// The largest message taken, in bytes.
+    /// The largest message taken, in bytes; at least [`FRAME_ROOM`] more than `max_value`.
     pub max_message: usize,
     /// The largest value taken, in bytes.
     pub max_value: usize,
@@ -56,7 +56,7 @@ impl Default for PeerConfig {
         Self {
             heartbeat: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(5),
-            max_message: 1 << 20,
+            max_message: 2 << 20,
             max_value: 1 << 20,
             max_in_flight: 256,
             max_subscriptions: 1_000,

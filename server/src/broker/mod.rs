@@ -7,7 +7,7 @@ mod publishers;
 mod rules;
 
 pub use outcome::{Outcome, SessionId};
-pub use rules::TopicRule;
+pub use rules::{MAX_HISTORY, TopicRule};
 
 use hashbrown::HashMap;
 use outpour_core::delta;

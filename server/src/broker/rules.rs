@@ -9,8 +9,8 @@ use outpour_core::{Path, Selector, TopicKind, ValueType};
 const DEFAULT_HISTORY: u64 = 1_000;
 /// Bytes of these kept at the most, unless a rule says otherwise.
 const DEFAULT_HISTORY_BYTES: u64 = 1 << 20;
-/// The most updates that a topic's creator may ask to be kept.
-const MAX_HISTORY: u64 = 1_000_000;
+/// The most updates that a topic's creator, or a rule, may ask to be kept.
+pub const MAX_HISTORY: u64 = 1_000_000;
 
 /// Properties for the topics that a selector matches. What is `None` is left to the publish that
 /// creates the topic, and the defaults.

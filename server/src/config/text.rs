@@ -1,0 +1,64 @@
+//! Texts with a form of their own.
+
+use super::LogFormat;
+
+/// Whether a text says what to log: levels, for everything or for a target.
+pub(super) fn is_filter(text: &str) -> bool {
+    text.split(',').all(|directive| match directive.trim().split_once('=') {
+        Some((target, level)) => is_target(target) && is_level(level),
+        None => is_level(directive.trim()),
+    })
+}
+
+/// Whether a text is an origin as browsers send it: a scheme, a host, perhaps a port, and nothing after.
+pub(super) fn is_origin(text: &str) -> bool {
+    let authority = text.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+    text == "*"
+        || authority.is_some_and(|(_, authority)| {
+            !authority.is_empty()
+                && authority
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'[' | b']'))
+        })
+}
+
+pub(super) fn format_named(name: &str) -> Option<LogFormat> {
+    [LogFormat::Text, LogFormat::Json].into_iter().find(|format| format.name() == name)
+}
+
+fn is_level(level: &str) -> bool {
+    matches!(level, "off" | "error" | "warn" | "info" | "debug" | "trace")
+}
+
+fn is_target(target: &str) -> bool {
+    let is_word =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    target.split("::").all(is_word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters() {
+        for filter in ["info", "off", "warn,outpour_server=debug", "outpour_server::gateway=trace, warn"] {
+            assert!(is_filter(filter), "{filter}");
+        }
+        for filter in ["", "infos", "INFO", "3", "outpour_server", "=debug", "a::=info", "info,", "a=b=c"] {
+            assert!(!is_filter(filter), "{filter}");
+        }
+    }
+
+    #[test]
+    fn origins() {
+        for origin in ["*", "https://example.com", "http://localhost:3000", "http://[::1]:8080"] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for origin in
+            ["", "example.com", "https://", "https://example.com/", "ws://example.com", "https://*.example.com"]
+        {
+            assert!(!is_origin(origin), "{origin}");
+        }
+    }
+}
