@@ -64,7 +64,12 @@ pub(super) async fn replay(url: &str, speed: f64) -> Result<(), Box<dyn Error>> 
 }
 
 /// Publishes a feed again and again, over update streams: upstream too only what changed is sent.
-async fn publish(session: Session, prefix: &'static str, lines: Vec<FeedLine>, rate: f64) -> Result<(), outpour::Error> {
+async fn publish(
+    session: Session,
+    prefix: &'static str,
+    lines: Vec<FeedLine>,
+    rate: f64,
+) -> Result<(), outpour::Error> {
     let mut streams: HashMap<String, UpdateStream> = HashMap::new();
     let mut pace = Pace::new(rate);
     for line in lines.iter().cycle() {

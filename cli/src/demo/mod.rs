@@ -53,7 +53,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let updates = session.subscribe_with("**", &SubscribeOptions::default())?;
     let mut demo = Demo { model: Model::new(url, session.clone()), updates, interrupt, time: arguments.seconds };
     let is_plain = arguments.plain || !std::io::stdout().is_terminal();
-    if is_plain { plain::show(&mut demo).await? } else { terminal::show(&mut demo).await? }
+    if is_plain {
+        plain::show(&mut demo).await?;
+    } else {
+        terminal::show(&mut demo).await?;
+    }
     println!("{}", demo.model.summary());
     session.close_within(Duration::ZERO).await;
     gateway.shutdown();
@@ -70,7 +74,11 @@ struct Demo {
 
 impl Demo {
     /// Takes in updates until it is time to draw. `false` when the demo is over.
-    async fn follow_until(&mut self, draw: tokio::time::Instant, end: Option<tokio::time::Instant>) -> Result<bool, Box<dyn Error>> {
+    async fn follow_until(
+        &mut self,
+        draw: tokio::time::Instant,
+        end: Option<tokio::time::Instant>,
+    ) -> Result<bool, Box<dyn Error>> {
         loop {
             tokio::select! {
                 biased;

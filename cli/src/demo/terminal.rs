@@ -68,7 +68,8 @@ fn draw(frame: &mut Frame<'_>, model: &mut Model, top: usize) {
     let columns = [Constraint::Length(40), wide, Constraint::Length(8), Constraint::Length(10), Constraint::Length(8)];
     let width = usize::from(frame.area().width).saturating_sub(40 + 8 + 10 + 8 + 6).max(20);
     let rows = model.topics.iter().skip(top).take(usize::from(body.height)).map(|(path, seen)| row(path, seen, width));
-    let header = Row::new(["topic", "value", "updates", "sent", "of full"]).style(Style::new().add_modifier(Modifier::DIM));
+    let header =
+        Row::new(["topic", "value", "updates", "sent", "of full"]).style(Style::new().add_modifier(Modifier::DIM));
     let table = Table::new(rows, columns).header(header).block(Block::new().borders(Borders::TOP));
     frame.render_widget(table, body);
     let keys = Span::styled(" ↑↓ PgUp PgDn scroll · q quits ", Style::new().add_modifier(Modifier::DIM));
