@@ -317,9 +317,10 @@ impl Peer {
             State::Opening { deadline } => Some(deadline),
             State::Greeted | State::Closing { .. } | State::Closed { .. } => None,
             State::Live => {
-                let ping = self.sent + self.config.heartbeat;
+                // Where something waits to be sent there is no need for a ping, and no time for one.
+                let ping = self.answers.is_empty().then_some(self.sent + self.config.heartbeat);
                 let silence = self.heard + self.patience();
-                Some(self.outbox.poll_timeout().into_iter().fold(ping.min(silence), Timestamp::min))
+                Some(self.outbox.poll_timeout().into_iter().chain(ping).fold(silence, Timestamp::min))
             }
         }
     }

@@ -311,10 +311,10 @@ impl Shard {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        while let Some((alarm, key)) = self.alarms.first().copied()
-            && alarm <= now
-        {
-            self.alarms.pop_first();
+        // Each alarm rings once, even if a session should ask for one in the past.
+        for _ in 0..self.alarms.len() {
+            let Some((alarm, key)) = self.alarms.first().copied().filter(|(alarm, _)| *alarm <= now) else { return };
+            self.alarms.remove(&(alarm, key));
             let Some(session) = self.sessions.get_mut(key as usize) else { continue };
             session.alarm = None;
             session.peer.handle_timeout(now);
