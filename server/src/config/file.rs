@@ -174,7 +174,9 @@ fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) ->
     let last = |name: &'static str| name.rsplit('.').next().unwrap_or(name);
     let near = known.map(|known| (distance(name, known).min(1 + distance(name, last(known))), known)).min();
     match near {
-        Some((distance, known)) if distance <= 3 => format!("there is no {what} {name:?}: did you mean {known}?"),
+        Some((distance, known)) if distance <= name.len() / 3 => {
+            format!("there is no {what} {name:?}: did you mean {known}?")
+        }
         _ => format!("there is no {what} {name:?}; docs/configuration.md lists them"),
     }
 }
