@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use outpour_server::config::{Config, LogFormat, Overlay};
 use outpour_server::gateway::Gateway;
 use outpour_server::log::MemoryLog;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::filter::Targets;
@@ -59,6 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let config = Config::load(arguments.config.as_deref(), environment, &arguments.overlay())?;
     start_logging(&config)?;
+    raise_descriptor_limit(config.gateway.max_connections);
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals can't be handled: {error}"))?;
     let gateway = start(config)?;
     writeln!(stdout(), "listening on ws://{}", gateway.address())
@@ -90,6 +92,19 @@ impl Arguments {
                 Format::Json => LogFormat::Json,
             }),
         }
+    }
+}
+
+/// Raises this process's limit of open files as far as the system lets it: each connection is one.
+fn raise_descriptor_limit(connections: usize) {
+    /// The log, the threads' polls, standard input and output.
+    const OTHERS: u64 = 64;
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let files = if raised.is_ok() { limit.maximum } else { limit.current };
+    // `None` stands for no limit.
+    if let Some(files) = files.filter(|files| *files < connections as u64 + OTHERS) {
+        tracing::warn!(files, connections, "the system lets this process open fewer files than limits.max_connections");
     }
 }
 
