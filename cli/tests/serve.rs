@@ -1,6 +1,6 @@
 //! `outpour serve` as it is run: what it prints, where, and how it ends.
 
-#![allow(clippy::unwrap_used, reason = "a test says by a panic what failed")]
+#![allow(clippy::unwrap_used, reason = "a test may end in a panic")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

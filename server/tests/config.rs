@@ -1,5 +1,7 @@
 //! The gateway's configuration: what is taken, what is refused and where the fault is said to be.
 
+#![allow(clippy::unwrap_used, reason = "a test may end in a panic")]
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
