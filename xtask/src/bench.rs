@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: the benchmarks whose figures the README quotes.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 
 use crate::{
@@ -17,7 +19,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Benchmark {
-    /// One topic to 1,000 subscribers: at 50,000 deliveries a second
+    /// One topic to 1,000 subscribers, beside the floor and the peers installed here; and idle sessions
     Fanout,
     /// The recorded feeds of `examples/feeds` as deltas
     Delta,
@@ -25,6 +27,17 @@ enum Benchmark {
     Topics,
     All,
 }
+
+/// What `outpour bench fanout` is asked; each with the peers that are installed, if they are comparable.
+const FANOUT: [(&str, &[&str], bool); 4] = [
+    ("CPU per delivery, one update in flight", &["--in-flight", "1"], true),
+    ("CPU per delivery, 32 events in flight", &["--in-flight", "32", "--events"], true),
+    ("latency at 50,000 deliveries a second", &["--rate", "50"], true),
+    ("memory of 16,000 idle sessions", &["--subscribers", "16000", "--rate", "0"], false),
+];
+
+/// The peers that `outpour bench fanout` knows, and their programs.
+const PEERS: [(&str, &str); 3] = [("mosquitto", "mosquitto"), ("nats", "nats-server"), ("redis", "redis-server")];
 
 /// Builds the program as people run it and runs the benchmark on this machine.
 pub(crate) fn run(project: &Project, options: &Options) -> Result {
@@ -43,19 +56,35 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result {
 }
 
 fn fanout(project: &Project) -> Result {
-    println!("==> fan-out: 1,000 subscribers, 1 topic, 200 B, 50 updates a second");
-    let load = ["--subscribers", "1000", "--topics", "1", "--rate", "50", "--size", "200", "--seconds", "10"];
-    run_command(project.command(project.binary("release", "outpour")).args(["bench", "fanout"]).args(load))
+    let peers: Vec<_> = PEERS.iter().filter(|(_, program)| is_installed(program)).map(|(name, _)| *name).collect();
+    for (what, arguments, compared) in FANOUT {
+        let peers = peers.iter().filter(|_| compared).flat_map(|peer| ["--peer", *peer]);
+        let arguments: Vec<_> = ["bench", "fanout"].into_iter().chain(arguments.iter().copied()).chain(peers).collect();
+        println!("==> {what}: outpour {}", arguments.join(" "));
+        run_command(project.command(project.binary("release", "outpour")).args(arguments))?;
+    }
+    Ok(())
 }
 
 fn delta(project: &Project) -> Result {
-    println!("==> deltas of the recorded feeds");
     let tracked = output(project.command("git").args(["ls-files", "-z", "--", "examples/feeds/*.zst"]))?;
-    let feeds = tracked.split_terminator('\0');
+    let feeds: Vec<_> = tracked.split_terminator('\0').collect();
+    println!("==> deltas of the recorded feeds: outpour bench delta {}", feeds.join(" "));
     run_command(project.command(project.binary("release", "outpour")).args(["bench", "delta"]).args(feeds))
 }
 
 fn topics(project: &Project) -> Result {
-    println!("==> a million topics");
+    if !project.path("server/benches/topics.rs").is_file() {
+        println!("==> NOT RUN: a million topics: there is no server/benches/topics.rs");
+        return Ok(());
+    }
+    println!("==> a million topics: cargo bench -p outpour-server --bench topics");
     run_command(&mut project.cargo(["bench", "--package", "outpour-server", "--bench", "topics"]))
+}
+
+/// Whether a program is on the path, or where Debian keeps servers.
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path).chain([Path::new("/usr/sbin").to_path_buf()]);
+    folders.any(|folder| folder.join(program).is_file())
 }
