@@ -319,5 +319,8 @@ impl Session {
         for fetch in self.fetches.values_mut() {
             fetch.items.clear();
         }
+        for subscription in self.subscriptions.values_mut() {
+            subscription.sent = false;
+        }
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Subscription {
     /// Whether the gateway has told all topics that it matched when it was made, in this epoch.
     pub(super) complete: bool,
     /// Whether the gateway knows of it on this connection.
-    sent: bool,
+    pub(super) sent: bool,
 }
 
 impl Session {
@@ -151,7 +151,6 @@ impl Session {
     /// A connection has been welcomed: `same_epoch` if versions held still mean something.
     pub(super) fn resubscribe(&mut self, same_epoch: bool) {
         for (id, subscription) in &mut self.subscriptions {
-            subscription.sent = false;
             subscription.complete &= same_epoch;
             self.outgoing.push_back(Outgoing::Subscribe(*id));
         }

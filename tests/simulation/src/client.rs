@@ -1,0 +1,218 @@
+//! A client and its application, which checks whatever it is told.
+
+use std::collections::BTreeMap;
+
+use outpour_core::session::{
+    Event, Publication, PublicationChange, PublishTicket, Session, SessionConfig, StreamId, SubscribeOptions, Update,
+    UpdateKind,
+};
+use outpour_core::wire::{Condition, HistoryStart};
+use outpour_core::{Epoch, ErrorCode, Path, PublisherId, Selector, SubscriptionId, Timestamp, Value, Version};
+
+/// How many updates wait for a slow application.
+const MAILBOX: usize = 8;
+
+/// A client.
+#[derive(Debug)]
+pub struct Client {
+    /// The real thing.
+    pub session: Session,
+    /// Its transport, if it has one: the number the session gave it.
+    pub transport: Option<u64>,
+    /// A transport on its way, and when it is there.
+    pub opening: Option<(u64, u64)>,
+    /// Whether the application takes updates.
+    pub is_slow: bool,
+    /// What it follows.
+    pub following: BTreeMap<SubscriptionId, Following>,
+    /// Update streams by path.
+    pub streams: BTreeMap<String, StreamId>,
+    /// Publishes without a verdict, and the value of each.
+    pub unsettled: BTreeMap<PublishTicket, Vec<u8>>,
+    /// Values whose publish was acknowledged, and whether it was applied.
+    pub settled: Vec<(Vec<u8>, bool)>,
+    /// A deliberate defect: the application loses every thirtieth update or so.
+    pub loses_every: Option<u64>,
+    taken: u64,
+    epoch: Option<Epoch>,
+    /// Why the session was last without a connection.
+    pub last_error: String,
+}
+
+/// A subscription as the application sees it.
+#[derive(Debug)]
+pub struct Following {
+    /// What is followed.
+    pub selector: Selector,
+    told: BTreeMap<String, Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    version: Version,
+    value: Vec<u8>,
+    sequence: Option<u64>,
+}
+
+impl Client {
+    /// A client that connects.
+    #[must_use]
+    pub fn new(number: usize, life: u64, seed: u64, now: Timestamp) -> Self {
+        let mut publisher = [number as u8; 16];
+        publisher[..8].copy_from_slice(&life.to_le_bytes());
+        let config = SessionConfig { queue_count: 64, ..SessionConfig::default() };
+        let mut session = Session::new(config, PublisherId(publisher), seed, now);
+        session.connect(now);
+        Self {
+            session,
+            transport: None,
+            opening: None,
+            is_slow: false,
+            following: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
+            settled: Vec::new(),
+            loses_every: None,
+            taken: 0,
+            epoch: None,
+            last_error: String::new(),
+        }
+    }
+
+    /// Follows a selector.
+    pub fn subscribe(&mut self, selector: Selector, max_rate: Option<f64>, from: HistoryStart, now: Timestamp) {
+        let options = SubscribeOptions { max_rate, from, mailbox_count: MAILBOX, ..SubscribeOptions::default() };
+        if let Ok(id) = self.session.subscribe(&selector, &options, now) {
+            self.following.insert(id, Following { selector, told: BTreeMap::new() });
+        }
+    }
+
+    /// Publishes a value that nobody else publishes.
+    pub fn publish(&mut self, path: &Path, change: PublicationChange, condition: Condition, value: Vec<u8>, now: Timestamp) {
+        match self.session.publish(path, Publication { change, condition }, now) {
+            Ok(ticket) => {
+                self.unsettled.insert(ticket, value);
+            }
+            Err(code) => assert!(matches!(code, ErrorCode::QueueFull | ErrorCode::Closed), "{code}"),
+        }
+    }
+
+    /// Sets a value over an update stream.
+    pub fn stream(&mut self, path: &Path, value: Value, now: Timestamp) {
+        let session = &mut self.session;
+        let stream = *self.streams.entry(path.as_str().to_owned()).or_insert_with(|| session.open_stream());
+        let bytes = value.bytes().to_vec();
+        self.publish(path, PublicationChange::Stream(stream, value), Condition::Always, bytes, now);
+    }
+
+    /// Takes in what the session has to say.
+    ///
+    /// # Errors
+    /// If it breaks a promise.
+    pub fn listen(&mut self) -> Result<(), String> {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Connected { epoch } if self.epoch != Some(epoch) => {
+                    self.epoch = Some(epoch);
+                    // What waits is of the epoch before.
+                    self.read(usize::MAX)?;
+                    // Versions and sequence numbers begin anew.
+                    for told in self.following.values_mut().flat_map(|following| following.told.values_mut()) {
+                        told.version = Version::NONE;
+                        told.sequence = None;
+                    }
+                }
+                Event::Disconnected { code, detail, .. } | Event::Closed { code, detail } => {
+                    self.last_error = format!("{code}: {detail}");
+                }
+                Event::PublishSettled { ticket, verdict } => {
+                    let value = self.unsettled.remove(&ticket).ok_or("a publish was settled twice")?;
+                    match verdict {
+                        Ok(_) => self.settled.push((value, true)),
+                        Err(refusal) if refusal.code.fault() == outpour_core::Fault::Caller => {
+                            self.settled.push((value, false));
+                        }
+                        // Closed: nobody knows.
+                        Err(_) => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        while self.session.poll_readable().is_some() {}
+        if self.is_slow { Ok(()) } else { self.read(usize::MAX) }
+    }
+
+    /// Has the application take up to `count` updates of each subscription.
+    ///
+    /// # Errors
+    /// If an update breaks a promise.
+    pub fn read(&mut self, count: usize) -> Result<(), String> {
+        for (id, following) in &mut self.following {
+            for _ in 0..count {
+                let Some(update) = self.session.take_update(*id) else { break };
+                self.taken += 1;
+                if self.loses_every.is_none_or(|every| self.taken % every != 0) {
+                    following.take(&update)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Following {
+    fn take(&mut self, update: &Update) -> Result<(), String> {
+        let path = update.path.as_str();
+        if !self.selector.matches(path) {
+            return Err(format!("{path} was told to a subscriber of {}", self.selector));
+        }
+        let told = self.told.entry(path.to_owned()).or_default();
+        match &update.kind {
+            UpdateKind::Value { value, version } => {
+                if *version < told.version {
+                    return Err(format!("{path} went back from {} to {version}", told.version));
+                }
+                told.version = *version;
+                told.value = value.bytes().to_vec();
+            }
+            UpdateKind::Event { value, version, sequence } => {
+                if *version <= told.version {
+                    return Err(format!("event {version} of {path} came after {}", told.version));
+                }
+                if let Some(last) = told.sequence
+                    && *sequence != last + 1
+                {
+                    return Err(format!("event {sequence} of {path} came after event {last} without a gap"));
+                }
+                told.version = *version;
+                told.sequence = Some(*sequence);
+                told.value = value.bytes().to_vec();
+            }
+            UpdateKind::Gap { first, last } => {
+                if let Some(before) = told.sequence
+                    && *first != before + 1
+                {
+                    return Err(format!("a gap of {path} begins at {first} after event {before}"));
+                }
+                told.sequence = Some(*last);
+            }
+            UpdateKind::Removed => {
+                self.told.remove(path);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the application holds, by path.
+    pub fn held(&self) -> impl Iterator<Item = (&str, Version, &[u8])> {
+        self.told.iter().map(|(path, told)| (path.as_str(), told.version, told.value.as_slice()))
+    }
+
+    /// The sequence number of the newest event, or of the newest one missing, that was told.
+    #[must_use]
+    pub fn sequence(&self, path: &str) -> Option<u64> {
+        self.told.get(path)?.sequence
+    }
+}

@@ -1,0 +1,66 @@
+//! The reference: what the log made of every topic, in the simplest way to say it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use outpour_core::{TopicKind, TopicNumber, Version};
+use outpour_server::broker::Outcome;
+
+/// What a topic is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Value or event topic.
+    pub kind: TopicKind,
+    /// The version of its value or newest event.
+    pub version: Version,
+    /// Its value or newest event.
+    pub value: Option<Vec<u8>>,
+    /// The sequence number of its newest event.
+    pub sequence: u64,
+}
+
+/// All topics, and what was applied.
+#[derive(Debug, Default)]
+pub struct Model {
+    numbers: HashMap<TopicNumber, String>,
+    /// The topics by path.
+    pub topics: BTreeMap<String, Topic>,
+    /// How often each value was applied in this epoch. The simulation publishes none twice.
+    pub applied: HashMap<Vec<u8>, u32>,
+}
+
+impl Model {
+    /// Takes in what followed from a record.
+    ///
+    /// # Errors
+    /// If it contradicts what came before.
+    pub fn take(&mut self, outcome: &Outcome) -> Result<(), String> {
+        match outcome {
+            Outcome::Created { topic, .. } => {
+                self.numbers.insert(topic.number, topic.path.as_str().to_owned());
+                let new = Topic { kind: topic.kind, version: Version::NONE, value: None, sequence: 0 };
+                match self.topics.insert(topic.path.as_str().to_owned(), new) {
+                    None => Ok(()),
+                    Some(_) => Err(format!("{} was created twice", topic.path)),
+                }
+            }
+            Outcome::Updated(update) => {
+                let path = self.numbers.get(&update.topic).ok_or("an update of no topic")?;
+                let topic = self.topics.get_mut(path).ok_or_else(|| format!("an update of {path}, which is removed"))?;
+                if update.base != topic.version || update.version <= topic.version {
+                    return Err(format!("{path} went from {} to {}", update.base, update.version));
+                }
+                topic.version = update.version;
+                topic.value = Some(update.value.to_vec());
+                topic.sequence = update.sequence;
+                *self.applied.entry(update.value.to_vec()).or_default() += 1;
+                Ok(())
+            }
+            Outcome::Removed { topic, .. } => {
+                let path = self.numbers.remove(topic).ok_or("a removal of no topic")?;
+                self.topics.remove(&path);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}

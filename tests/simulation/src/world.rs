@@ -1,0 +1,432 @@
+//! Everything that is simulated, on one clock.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use outpour_core::session::{Input, Lost, Request, TransportId};
+use outpour_core::{ErrorCode, Timestamp, TopicKind};
+
+use crate::client::Client;
+use crate::gateway::{ConnectionId, Gateway};
+use crate::model::Model;
+use crate::network::Link;
+use crate::random::Random;
+
+/// Turns without rest that mean that something never goes idle.
+const STEP_LIMIT: u32 = 200_000;
+/// How long everybody has to get straight after the network is healed, in microseconds.
+const SETTLING: u64 = 200_000_000;
+
+/// A deliberate defect, to see that the simulation finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// None.
+    None,
+    /// The network loses messages without a word.
+    LoseMessages,
+    /// A shard is not told of some outcomes.
+    SkipOutcomes,
+    /// Applications lose updates that they have taken.
+    DropUpdates,
+    /// Clients forget messages that they were about to send.
+    ForgetPublishes,
+}
+
+/// A promise that was broken.
+#[derive(Debug)]
+pub struct Failure {
+    /// The seed that gives the same run again.
+    pub seed: u64,
+    /// What was broken.
+    pub what: String,
+    /// What happened before, newest last.
+    pub trace: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in self.trace.iter().rev().take(60).rev() {
+            writeln!(f, "{line}")?;
+        }
+        write!(f, "seed {}: {}", self.seed, self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// One gateway, some clients, and the network between them.
+#[derive(Debug)]
+pub struct World {
+    seed: u64,
+    pub(crate) sabotage: Sabotage,
+    /// Microseconds.
+    pub(crate) now: u64,
+    pub(crate) random: Random,
+    pub(crate) gateway: Gateway,
+    pub(crate) clients: Vec<Client>,
+    links: BTreeMap<ConnectionId, Link>,
+    latency: Vec<u64>,
+    model: Model,
+    epoch: u64,
+    lives: u64,
+    pub(crate) last_value: u64,
+    steps: u32,
+    trace: Vec<String>,
+}
+
+impl World {
+    /// A gateway and a few clients.
+    #[must_use]
+    pub fn new(seed: u64, sabotage: Sabotage) -> Self {
+        let mut random = Random::new(seed);
+        let count = 2 + random.below(4) as usize;
+        let mut clients: Vec<Client> =
+            (0..count).map(|number| Client::new(number, 0, random.number(), Timestamp::ZERO)).collect();
+        if sabotage == Sabotage::DropUpdates {
+            clients.iter_mut().for_each(|client| client.loses_every = Some(30));
+        }
+        let mut gateway = Gateway::new(1);
+        gateway.skips_outcomes = sabotage == Sabotage::SkipOutcomes;
+        Self {
+            seed,
+            sabotage,
+            now: 0,
+            gateway,
+            clients,
+            links: BTreeMap::new(),
+            latency: (0..count).map(|_| 100 + random.below(80_000)).collect(),
+            random,
+            model: Model::default(),
+            epoch: 1,
+            lives: 0,
+            last_value: 0,
+            steps: 0,
+            trace: Vec::new(),
+        }
+    }
+
+    /// Says the same of every run with the same seed.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.trace.hash(&mut hasher);
+        self.now.hash(&mut hasher);
+        for (path, topic) in &self.model.topics {
+            (path, topic.version.0, &topic.value).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    pub(crate) fn note(&mut self, what: String) {
+        self.trace.push(format!("{:>12.6} s  {what}", self.now as f64 / 1e6));
+    }
+
+    fn fail(&self, what: impl Into<String>) -> Failure {
+        Failure { seed: self.seed, what: what.into(), trace: self.trace.clone() }
+    }
+
+    /// Lets time pass, and everything due happen.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub(crate) fn advance(&mut self, until: u64) -> Result<(), Failure> {
+        self.steps = 0;
+        loop {
+            self.step()?;
+            let next = self.next_at();
+            if next > until {
+                self.now = self.now.max(until);
+                return Ok(());
+            }
+            self.now = self.now.max(next);
+            self.steps += 1;
+            if self.steps > STEP_LIMIT {
+                return Err(self.fail("it never goes idle"));
+            }
+        }
+    }
+
+    fn next_at(&self) -> u64 {
+        let links = self.links.values().filter_map(Link::next_at);
+        let openings = self.clients.iter().filter_map(|client| client.opening.map(|(_, at)| at));
+        let timers = self.clients.iter().filter_map(|client| client.session.poll_timeout());
+        let timers = timers.map(|(at, _)| at.as_micros());
+        links.chain(openings).chain(timers).chain(self.gateway.next_at(self.now)).min().unwrap_or(u64::MAX)
+    }
+
+    /// Has everything happen that is due now.
+    fn step(&mut self) -> Result<(), Failure> {
+        for number in 0..self.clients.len() {
+            self.step_client(number).map_err(|what| self.fail(format!("client {number}: {what}")))?;
+        }
+        let ids: Vec<ConnectionId> = self.links.keys().copied().collect();
+        for id in ids {
+            self.step_link(id);
+        }
+        self.gateway
+            .turn(&mut self.links, &mut self.model, &mut self.random, self.now)
+            .map_err(|what| self.fail(what))?;
+        for number in 0..self.clients.len() {
+            self.pump(number).map_err(|what| self.fail(format!("client {number}: {what}")))?;
+        }
+        Ok(())
+    }
+
+    fn step_client(&mut self, number: usize) -> Result<(), String> {
+        let now = Timestamp::from_micros(self.now);
+        let latency = self.latency[number];
+        let client = &mut self.clients[number];
+        if let Some((transport, at)) = client.opening
+            && at <= self.now
+        {
+            client.opening = None;
+            client.transport = Some(transport);
+            self.links.insert((number, transport), Link::new(latency));
+            self.gateway.open((number, transport), now);
+            client.session.handle_input(Input::Opened(TransportId(transport)), now);
+        }
+        if client.session.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            client.session.handle_input(Input::Tick, now);
+        }
+        self.pump(number)
+    }
+
+    fn step_link(&mut self, id: ConnectionId) {
+        let now = Timestamp::from_micros(self.now);
+        let sabotaged = self.sabotage == Sabotage::LoseMessages && self.random.once_in(200);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if sabotaged {
+            link.lose_one();
+        }
+        while let Some(message) = link.receive_up(self.now) {
+            self.gateway.receive(id, &message, now);
+        }
+        let client = &mut self.clients[id.0];
+        let mut has_read = false;
+        while let Some(message) = link.receive_down(self.now) {
+            has_read = true;
+            client.session.handle_input(Input::Message(TransportId(id.1), &message), now);
+        }
+        if has_read {
+            self.gateway.wake(id);
+        }
+        let client_left = link.left_at.is_some_and(|at| at <= self.now) && link.is_drained_up();
+        let hung_up = link.hung_up_at.is_some_and(|at| at <= self.now) && link.is_drained() && !link.stalled;
+        if client_left || hung_up {
+            self.drop_link(id);
+        }
+    }
+
+    /// Takes what a session wants done and said, and has its application listen.
+    fn pump(&mut self, number: usize) -> Result<(), String> {
+        let now = Timestamp::from_micros(self.now);
+        let latency = self.latency[number];
+        loop {
+            let client = &mut self.clients[number];
+            let mut busy = false;
+            while let Some(request) = client.session.poll_request() {
+                busy = true;
+                match request {
+                    Request::Open { transport, .. } => client.opening = Some((transport.0, self.now + latency * 4)),
+                    Request::Close { transport, .. } => {
+                        if client.opening.is_some_and(|(opening, _)| opening == transport.0) {
+                            client.opening = None;
+                        }
+                        if client.transport == Some(transport.0) {
+                            client.transport = None;
+                        }
+                        if let Some(link) = self.links.get_mut(&(number, transport.0))
+                            && !link.half_open
+                        {
+                            link.left_at = Some(self.now + link.latency);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            let mut message = Vec::new();
+            while let Some(transport) = client.session.poll_transmit(&mut message, now) {
+                busy = true;
+                let message = std::mem::take(&mut message);
+                if self.sabotage == Sabotage::ForgetPublishes && self.random.once_in(100) {
+                    continue;
+                }
+                if let Some(link) = self.links.get_mut(&(number, transport.0)) {
+                    link.send_up(self.now, message);
+                }
+            }
+            client.listen()?;
+            if !busy {
+                return Ok(());
+            }
+        }
+    }
+
+    fn drop_link(&mut self, id: ConnectionId) {
+        let now = Timestamp::from_micros(self.now);
+        self.links.remove(&id);
+        self.gateway.close(id);
+        let client = &mut self.clients[id.0];
+        if client.transport == Some(id.1) {
+            client.transport = None;
+        }
+        let lost = Lost { code: ErrorCode::ConnectionLost, detail: String::new() };
+        client.session.handle_input(Input::Lost(TransportId(id.1), lost), now);
+    }
+
+    fn link_of(&mut self, client: usize) -> Option<&mut Link> {
+        let transport = self.clients[client].transport?;
+        self.links.get_mut(&(client, transport))
+    }
+
+    pub(crate) fn cut(&mut self, client: usize) {
+        if let Some(transport) = self.clients[client].transport {
+            self.note(format!("the connection of client {client} breaks"));
+            self.drop_link((client, transport));
+        }
+    }
+
+    pub(crate) fn go_half_open(&mut self, client: usize) {
+        if let Some(link) = self.link_of(client) {
+            link.half_open = true;
+            self.note(format!("the connection of client {client} swallows everything"));
+        }
+    }
+
+    pub(crate) fn stall(&mut self, client: usize) {
+        if let Some(link) = self.link_of(client) {
+            link.stalled = !link.stalled;
+            let stalled = link.stalled;
+            self.note(format!("the machine of client {client} {}", if stalled { "stalls" } else { "goes on" }));
+        }
+    }
+
+    pub(crate) fn change_latency(&mut self, client: usize) {
+        let latency = 100 + self.random.below(300_000);
+        self.latency[client] = latency;
+        if let Some(link) = self.link_of(client) {
+            link.latency = latency;
+        }
+        self.note(format!("client {client} is {latency} µs away"));
+    }
+
+    pub(crate) fn corrupt(&mut self, client: usize) {
+        let chance = self.random.number();
+        if self.link_of(client).is_some_and(|link| link.corrupt(chance)) {
+            self.note(format!("a value on its way to client {client} is corrupted"));
+        }
+    }
+
+    pub(crate) fn restart_client(&mut self, client: usize) -> Result<(), Failure> {
+        self.note(format!("client {client} is started anew"));
+        self.check_settled(client)?;
+        self.cut(client);
+        self.lives += 1;
+        let seed = self.random.number();
+        self.clients[client] = Client::new(client, self.lives, seed, Timestamp::from_micros(self.now));
+        // Transports of the life before mean nothing to this one.
+        let old: Vec<ConnectionId> = self.links.keys().filter(|id| id.0 == client).copied().collect();
+        for id in old {
+            self.links.remove(&id);
+            self.gateway.close(id);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn restart_gateway(&mut self) -> Result<(), Failure> {
+        self.note("the gateway is killed and started anew".to_owned());
+        for client in 0..self.clients.len() {
+            self.check_settled(client)?;
+            self.clients[client].settled.clear();
+        }
+        let ids: Vec<ConnectionId> = self.links.keys().copied().collect();
+        for id in ids {
+            self.drop_link(id);
+        }
+        self.epoch += 1;
+        self.gateway = Gateway::new(self.epoch);
+        self.model = Model::default();
+        Ok(())
+    }
+
+    /// Heals the network, waits until all is quiet, and checks what everybody holds.
+    ///
+    /// # Errors
+    /// If a promise is broken.
+    pub fn settle(&mut self) -> Result<(), Failure> {
+        self.note("the network is healed".to_owned());
+        let half_open: Vec<ConnectionId> = self.links.iter().filter(|(_, link)| link.half_open).map(|(id, _)| *id).collect();
+        for id in half_open {
+            self.drop_link(id);
+        }
+        for link in self.links.values_mut() {
+            link.stalled = false;
+        }
+        for client in &mut self.clients {
+            client.is_slow = false;
+        }
+        self.advance(self.now + SETTLING)?;
+        for client in 0..self.clients.len() {
+            self.check_settled(client)?;
+            self.check_client(client)?;
+        }
+        let twice = self.model.applied.iter().find(|(_, count)| **count > 1);
+        match twice {
+            Some((value, _)) => Err(self.fail(format!("{} was applied twice", String::from_utf8_lossy(value)))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_settled(&self, client: usize) -> Result<(), Failure> {
+        for (value, is_applied) in self.clients[client].settled.iter().filter(|(value, _)| !value.is_empty()) {
+            let count = self.model.applied.get(value).copied().unwrap_or(0);
+            if count != u32::from(*is_applied) {
+                let value = String::from_utf8_lossy(value);
+                return Err(self.fail(format!("client {client}: {value} was applied {count} times, told {is_applied}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_client(&self, number: usize) -> Result<(), Failure> {
+        let client = &self.clients[number];
+        let fail = |what: String| Err(self.fail(format!("client {number}: {what}")));
+        if !client.session.is_live() {
+            return fail(format!("is not connected: {}", client.last_error));
+        }
+        if !client.unsettled.is_empty() {
+            return fail(format!("{} publishes have no verdict", client.unsettled.len()));
+        }
+        for following in client.following.values() {
+            let selected = self.model.topics.iter().filter(|(path, _)| following.selector.matches(path));
+            for (path, topic) in selected {
+                let Some(value) = &topic.value else { continue };
+                let held = following.held().find(|(held, ..)| held == path);
+                match (topic.kind, held) {
+                    (TopicKind::Value, Some((_, version, bytes))) if version == topic.version && bytes == value => {}
+                    (TopicKind::Value, held) => {
+                        return fail(format!("{path} is at {} and the application holds {held:?}", topic.version));
+                    }
+                    (_, Some(_)) if following.sequence(path).is_some_and(|told| told != topic.sequence) => {
+                        let told = following.sequence(path);
+                        return fail(format!("{path} has {} events and the application was told {told:?}", topic.sequence));
+                    }
+                    _ => {}
+                }
+                let replica = client.session.replica(path);
+                if topic.kind == TopicKind::Value && replica.as_ref().map(|held| held.version) != Some(topic.version) {
+                    return fail(format!("the replica of {path} is {replica:?} and not at {}", topic.version));
+                }
+            }
+            for (path, ..) in following.held() {
+                if !self.model.topics.contains_key(path) {
+                    return fail(format!("{path} is removed and the application holds it"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
