@@ -192,7 +192,10 @@ impl Session {
             .map(|(id, _)| *id)
             .collect();
         if let Some(key) = self.replicas.at(path.as_str()) {
-            let same = self.replicas.get(key).is_some_and(|known| known.kind == kind && known.value_type == value_type);
+            let same = self.replicas.get(key).is_some_and(|known| {
+                let renumbered = known.last_number.is_some_and(|last| last != number);
+                known.kind == kind && known.value_type == value_type && !renumbered
+            });
             if same {
                 self.replicas.number(number, Some(key));
                 if let Some(known) = self.replicas.get_mut(key) {
@@ -224,6 +227,7 @@ impl Session {
             kind,
             value_type,
             number: None,
+            last_number: None,
             cursor: version,
             sequence,
             value: None,

@@ -16,9 +16,17 @@ pub(super) struct Mailbox {
     max_count: usize,
     max_bytes: usize,
     /// What came while there was no room: one entry for each topic.
-    overflow: BTreeMap<Path, Update>,
+    overflow: BTreeMap<Path, Overflow>,
     /// Whether the application has been told that there is something to take.
     pub(super) announced: bool,
+}
+
+/// What is left of the updates of one topic that there was no room for.
+#[derive(Debug, Default)]
+struct Overflow {
+    /// The topic was removed, and perhaps made anew since.
+    removal: Option<Update>,
+    newest: Option<Update>,
 }
 
 impl Mailbox {
@@ -33,7 +41,7 @@ impl Mailbox {
     pub(super) fn push(&mut self, update: Update) {
         // What follows an overflowed update of the same topic must not overtake it.
         if let Some(waiting) = self.overflow.get_mut(&update.path) {
-            merge(waiting, update);
+            waiting.merge(update);
             return;
         }
         let size = size(&update);
@@ -43,8 +51,7 @@ impl Mailbox {
             self.bytes += size;
             self.queue.push_back(update);
         } else {
-            let path = update.path.clone();
-            self.overflow.insert(path, shed(update));
+            self.overflow.entry(update.path.clone()).or_default().merge(update);
         }
     }
 
@@ -53,7 +60,14 @@ impl Mailbox {
             self.bytes -= size(&update);
             return Some(update);
         }
-        self.overflow.pop_first().map(|(_, update)| update)
+        let mut first = self.overflow.first_entry()?;
+        if let Some(removal) = first.get_mut().removal.take() {
+            if first.get().newest.is_none() {
+                first.remove();
+            }
+            return Some(removal);
+        }
+        first.remove().newest
     }
 }
 
@@ -64,25 +78,26 @@ fn size(update: &Update) -> usize {
     }
 }
 
-/// What is kept of an update that there is no room for.
-fn shed(update: Update) -> Update {
-    let kind = match update.kind {
-        UpdateKind::Event { sequence, .. } => UpdateKind::Gap { first: sequence, last: sequence },
-        other => other,
-    };
-    Update { kind, ..update }
-}
-
-/// Lets a newer update of the same topic take the place of one that overflowed.
-fn merge(waiting: &mut Update, update: Update) {
-    let wire_bytes = waiting.wire_bytes + update.wire_bytes;
-    let update = shed(update);
-    *waiting = match (&waiting.kind, &update.kind) {
-        (UpdateKind::Gap { first, .. }, UpdateKind::Gap { last, .. }) => {
-            Update { kind: UpdateKind::Gap { first: *first, last: *last }, wire_bytes, ..update }
-        }
-        _ => Update { wire_bytes, ..update },
-    };
+impl Overflow {
+    /// Lets a newer update take the place of older ones.
+    fn merge(&mut self, update: Update) {
+        let before = self.newest.take();
+        let wire_bytes = update.wire_bytes + before.as_ref().map_or(0, |before| before.wire_bytes);
+        let kind = match (before.map(|before| before.kind), update.kind) {
+            (_, UpdateKind::Removed) => {
+                self.removal = Some(Update { path: update.path, kind: UpdateKind::Removed, wire_bytes });
+                return;
+            }
+            (Some(UpdateKind::Gap { first, .. }), UpdateKind::Gap { last, .. }) => UpdateKind::Gap { first, last },
+            // An event that there is no room for is missing.
+            (Some(UpdateKind::Gap { first, .. }), UpdateKind::Event { sequence, .. }) => {
+                UpdateKind::Gap { first, last: sequence }
+            }
+            (_, UpdateKind::Event { sequence, .. }) => UpdateKind::Gap { first: sequence, last: sequence },
+            (_, kind) => kind,
+        };
+        self.newest = Some(Update { path: update.path, kind, wire_bytes });
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub(super) struct KnownTopic {
     pub(super) value_type: ValueType,
     /// Its number on this connection; `None` until it is announced.
     pub(super) number: Option<TopicNumber>,
+    /// Its number on the connection before, if that was of the same epoch: a topic that was removed
+    /// and made anew has another.
+    pub(super) last_number: Option<TopicNumber>,
     /// The version that the next delta or event counts from.
     pub(super) cursor: Version,
     /// The sequence number of the event at the cursor.
@@ -120,7 +123,7 @@ impl Replicas {
     pub(super) fn disconnect(&mut self) {
         self.by_number.clear();
         for topic in self.topics.iter_mut().flatten() {
-            topic.number = None;
+            topic.last_number = topic.number.take().or(topic.last_number);
             topic.repairing = false;
         }
     }
@@ -130,6 +133,7 @@ impl Replicas {
         for topic in self.topics.iter_mut().flatten() {
             topic.version = Version::NONE;
             topic.told_sequence = 0;
+            topic.last_number = None;
         }
     }
 }

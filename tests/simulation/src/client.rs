@@ -88,7 +88,14 @@ impl Client {
     }
 
     /// Publishes a value that nobody else publishes.
-    pub fn publish(&mut self, path: &Path, change: PublicationChange, condition: Condition, value: Vec<u8>, now: Timestamp) {
+    pub fn publish(
+        &mut self,
+        path: &Path,
+        change: PublicationChange,
+        condition: Condition,
+        value: Vec<u8>,
+        now: Timestamp,
+    ) {
         match self.session.publish(path, Publication { change, condition }, now) {
             Ok(ticket) => {
                 self.unsettled.insert(ticket, value);

@@ -100,7 +100,8 @@ impl Gateway {
     /// When the gateway has to be turned at the latest.
     #[must_use]
     pub fn next_at(&self, now: u64) -> Option<u64> {
-        let busy = self.shards.iter().any(|(shard, inbox)| shard.wants_broker() || shard.has_ready() || !inbox.is_empty());
+        let busy =
+            self.shards.iter().any(|(shard, inbox)| shard.wants_broker() || shard.has_ready() || !inbox.is_empty());
         let alarm = self.shards.iter().filter_map(|(shard, _)| shard.poll_timeout()).min();
         if busy { Some(now) } else { alarm.map(Timestamp::as_micros) }
     }

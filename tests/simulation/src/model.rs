@@ -45,7 +45,8 @@ impl Model {
             }
             Outcome::Updated(update) => {
                 let path = self.numbers.get(&update.topic).ok_or("an update of no topic")?;
-                let topic = self.topics.get_mut(path).ok_or_else(|| format!("an update of {path}, which is removed"))?;
+                let topic =
+                    self.topics.get_mut(path).ok_or_else(|| format!("an update of {path}, which is removed"))?;
                 if update.base != topic.version || update.version <= topic.version {
                     return Err(format!("{path} went from {} to {}", update.base, update.version));
                 }

@@ -47,7 +47,7 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in self.trace.iter().rev().take(60).rev() {
+        for line in self.trace.iter().rev().take(400).rev() {
             writeln!(f, "{line}")?;
         }
         write!(f, "seed {}: {}", self.seed, self.what)
@@ -357,7 +357,8 @@ impl World {
     /// If a promise is broken.
     pub fn settle(&mut self) -> Result<(), Failure> {
         self.note("the network is healed".to_owned());
-        let half_open: Vec<ConnectionId> = self.links.iter().filter(|(_, link)| link.half_open).map(|(id, _)| *id).collect();
+        let half_open: Vec<ConnectionId> =
+            self.links.iter().filter(|(_, link)| link.half_open).map(|(id, _)| *id).collect();
         for id in half_open {
             self.drop_link(id);
         }
@@ -411,7 +412,10 @@ impl World {
                     }
                     (_, Some(_)) if following.sequence(path).is_some_and(|told| told != topic.sequence) => {
                         let told = following.sequence(path);
-                        return fail(format!("{path} has {} events and the application was told {told:?}", topic.sequence));
+                        return fail(format!(
+                            "{path} has {} events and the application was told {told:?}",
+                            topic.sequence
+                        ));
                     }
                     _ => {}
                 }
@@ -429,4 +433,3 @@ impl World {
         Ok(())
     }
 }
-

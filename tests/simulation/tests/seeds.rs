@@ -12,7 +12,9 @@ fn every_promise_is_kept_on_every_seed() {
     let first = setting("SIMULATION_SEED", 1);
     for seed in first..first + setting("SIMULATION_SEEDS", 300) {
         if let Err(failure) = run(seed, 150, Sabotage::None) {
-            panic!("{failure}\nreplay: SIMULATION_SEED={seed} SIMULATION_SEEDS=1 cargo test -p outpour-simulation every");
+            panic!(
+                "{failure}\nreplay: SIMULATION_SEED={seed} SIMULATION_SEEDS=1 cargo test -p outpour-simulation every"
+            );
         }
     }
 }
