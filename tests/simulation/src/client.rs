@@ -159,7 +159,7 @@ impl Client {
             for _ in 0..count {
                 let Some(update) = self.session.take_update(*id) else { break };
                 self.taken += 1;
-                if self.loses_every.is_none_or(|every| self.taken % every != 0) {
+                if self.loses_every.is_none_or(|every| !self.taken.is_multiple_of(every)) {
                     following.take(&update)?;
                 }
             }

@@ -39,7 +39,7 @@ impl World {
             35 => self.restart_client(client)?,
             36 if self.random.once_in(6) => self.restart_gateway()?,
             37 => self.publish_burst(client),
-            _ => self.note("wait".to_owned()),
+            _ => self.note("wait"),
         }
         let passing = match self.random.below(12) {
             0 => 30_000_000,
@@ -65,7 +65,7 @@ impl World {
     fn publish_value(&mut self, client: usize) {
         let path = *self.random.pick(&VALUES);
         let text = self.value(client);
-        self.note(format!("client {client} sets {path} to value {}", self.last_value));
+        self.note(&format!("client {client} sets {path} to value {}", self.last_value));
         let (path, now) = (Path::new(path).expect("a path"), self.time());
         let change = PublicationChange::Set(Value::json(text.clone()));
         self.clients[client].publish(&path, change, Condition::Always, text.into_bytes(), now);
@@ -80,7 +80,7 @@ impl World {
     fn publish_stream(&mut self, client: usize) {
         let path = *self.random.pick(&VALUES);
         let text = self.value(client);
-        self.note(format!("client {client} streams value {} to {path}", self.last_value));
+        self.note(&format!("client {client} streams value {} to {path}", self.last_value));
         let (path, now) = (Path::new(path).expect("a path"), self.time());
         self.clients[client].stream(&path, Value::json(text), now);
     }
@@ -88,7 +88,7 @@ impl World {
     fn publish_event(&mut self, client: usize) {
         let path = *self.random.pick(&EVENTS);
         let text = self.value(client);
-        self.note(format!("client {client} appends event {} to {path}", self.last_value));
+        self.note(&format!("client {client} appends event {} to {path}", self.last_value));
         let (path, now) = (Path::new(path).expect("a path"), self.time());
         let change = PublicationChange::Append(Value::json(text.clone()));
         self.clients[client].publish(&path, change, Condition::Always, text.into_bytes(), now);
@@ -99,7 +99,7 @@ impl World {
         let text = self.value(client);
         let version = self.clients[client].session.replica(path).map(|replica| replica.version);
         let condition = version.map_or(Condition::IfAbsent, Condition::IfVersion);
-        self.note(format!("client {client} sets {path} to value {} {condition:?}", self.last_value));
+        self.note(&format!("client {client} sets {path} to value {} {condition:?}", self.last_value));
         let (path, now) = (Path::new(path).expect("a path"), self.time());
         let change = PublicationChange::Set(Value::json(text.clone()));
         self.clients[client].publish(&path, change, condition, text.into_bytes(), now);
@@ -107,7 +107,7 @@ impl World {
 
     fn remove(&mut self, client: usize) {
         let path = if self.random.once_in(4) { *self.random.pick(&EVENTS) } else { *self.random.pick(&VALUES) };
-        self.note(format!("client {client} removes {path}"));
+        self.note(&format!("client {client} removes {path}"));
         let (path, now) = (Path::new(path).expect("a path"), self.time());
         // A removal applies no value: an empty one stands for it and is counted nowhere.
         self.clients[client].publish(&path, PublicationChange::Remove, Condition::Always, Vec::new(), now);
@@ -124,7 +124,7 @@ impl World {
             1 => HistoryStart::Last(self.random.below(5)),
             _ => HistoryStart::All,
         };
-        self.note(format!("client {client} subscribes to {selector}, rate {max_rate:?}, from {from:?}"));
+        self.note(&format!("client {client} subscribes to {selector}, rate {max_rate:?}, from {from:?}"));
         let now = self.time();
         self.clients[client].subscribe(Selector::new(selector).expect("a selector"), max_rate, from, now);
     }
@@ -137,7 +137,7 @@ impl World {
         let id = *self.random.pick(&ids);
         let now = self.time();
         if let Some(ended) = self.clients[client].following.remove(&id) {
-            self.note(format!("client {client} unsubscribes from {}", ended.selector));
+            self.note(&format!("client {client} unsubscribes from {}", ended.selector));
         }
         self.clients[client].session.unsubscribe(id, now);
     }
@@ -145,13 +145,13 @@ impl World {
     fn slow_down(&mut self, client: usize) {
         let is_slow = !self.clients[client].is_slow;
         self.clients[client].is_slow = is_slow;
-        self.note(format!("the application of client {client} {}", if is_slow { "stops reading" } else { "reads" }));
+        self.note(&format!("the application of client {client} {}", if is_slow { "stops reading" } else { "reads" }));
     }
 
     fn say_goodbye(&mut self, client: usize) {
         let to = self.clients[client].transport.map(|transport| (client, transport));
         let Some(to) = to else { return };
-        self.note(format!("the gateway says goodbye to client {client}"));
+        self.note(&format!("the gateway says goodbye to client {client}"));
         let retry_after = Duration::from_millis(self.random.below(3000));
         self.gateway.say_goodbye(Some(to), retry_after);
     }

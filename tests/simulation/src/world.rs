@@ -47,7 +47,7 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in self.trace.iter().rev().take(400).rev() {
+        for line in self.trace.iter().rev().take(60).rev() {
             writeln!(f, "{line}")?;
         }
         write!(f, "seed {}: {}", self.seed, self.what)
@@ -119,7 +119,7 @@ impl World {
         hasher.finish()
     }
 
-    pub(crate) fn note(&mut self, what: String) {
+    pub(crate) fn note(&mut self, what: &str) {
         self.trace.push(format!("{:>12.6} s  {what}", self.now as f64 / 1e6));
     }
 
@@ -283,7 +283,7 @@ impl World {
 
     pub(crate) fn cut(&mut self, client: usize) {
         if let Some(transport) = self.clients[client].transport {
-            self.note(format!("the connection of client {client} breaks"));
+            self.note(&format!("the connection of client {client} breaks"));
             self.drop_link((client, transport));
         }
     }
@@ -291,7 +291,7 @@ impl World {
     pub(crate) fn go_half_open(&mut self, client: usize) {
         if let Some(link) = self.link_of(client) {
             link.half_open = true;
-            self.note(format!("the connection of client {client} swallows everything"));
+            self.note(&format!("the connection of client {client} swallows everything"));
         }
     }
 
@@ -299,7 +299,7 @@ impl World {
         if let Some(link) = self.link_of(client) {
             link.stalled = !link.stalled;
             let stalled = link.stalled;
-            self.note(format!("the machine of client {client} {}", if stalled { "stalls" } else { "goes on" }));
+            self.note(&format!("the machine of client {client} {}", if stalled { "stalls" } else { "goes on" }));
         }
     }
 
@@ -309,18 +309,18 @@ impl World {
         if let Some(link) = self.link_of(client) {
             link.latency = latency;
         }
-        self.note(format!("client {client} is {latency} µs away"));
+        self.note(&format!("client {client} is {latency} µs away"));
     }
 
     pub(crate) fn corrupt(&mut self, client: usize) {
         let chance = self.random.number();
         if self.link_of(client).is_some_and(|link| link.corrupt(chance)) {
-            self.note(format!("a value on its way to client {client} is corrupted"));
+            self.note(&format!("a value on its way to client {client} is corrupted"));
         }
     }
 
     pub(crate) fn restart_client(&mut self, client: usize) -> Result<(), Failure> {
-        self.note(format!("client {client} is started anew"));
+        self.note(&format!("client {client} is started anew"));
         self.check_settled(client)?;
         self.cut(client);
         self.lives += 1;
@@ -336,7 +336,7 @@ impl World {
     }
 
     pub(crate) fn restart_gateway(&mut self) -> Result<(), Failure> {
-        self.note("the gateway is killed and started anew".to_owned());
+        self.note("the gateway is killed and started anew");
         for client in 0..self.clients.len() {
             self.check_settled(client)?;
             self.clients[client].settled.clear();
@@ -356,7 +356,7 @@ impl World {
     /// # Errors
     /// If a promise is broken.
     pub fn settle(&mut self) -> Result<(), Failure> {
-        self.note("the network is healed".to_owned());
+        self.note("the network is healed");
         let half_open: Vec<ConnectionId> =
             self.links.iter().filter(|(_, link)| link.half_open).map(|(id, _)| *id).collect();
         for id in half_open {
