@@ -213,10 +213,11 @@ impl Peer {
         self.outbox.drop_topic(topic)
     }
 
-    /// All topics that matched a subscription when it was made have been noted.
-    pub fn note_subscribed(&mut self, id: SubscriptionId, topics: u64) {
+    /// All topics that matched a subscription when it was made have been noted, as they stood when
+    /// the log was at `head`.
+    pub fn note_subscribed(&mut self, id: SubscriptionId, topics: u64, head: Version) {
         if matches!(self.state, State::Live) {
-            self.outbox.note_subscribed(id, topics);
+            self.outbox.note_subscribed(id, topics, head);
         }
     }
 

@@ -51,12 +51,15 @@ impl Peer {
     /// Tells dirty topics until the batch is full or the outbox empty, then the mark if it is not
     /// simply the newest version told.
     fn tell(&mut self, topics: &impl Topics, batch: &mut Batch, limit: usize, now: Timestamp) {
+        // The mark that the versions in the message imply, and the one reached in truth.
         let mut newest = Version::NONE;
+        let mut reached = Version::NONE;
         while batch.len() < limit {
             let dirty = match self.outbox.pop() {
                 None => break,
-                Some(Item::Subscribed { id, topics }) => {
+                Some(Item::Subscribed { id, topics, head }) => {
                     batch.write(|out| GatewayFrame::Subscribed { id, topics }.encode(out));
+                    reached = reached.max(head);
                     continue;
                 }
                 Some(Item::Topic(dirty)) => dirty,
@@ -76,15 +79,10 @@ impl Peer {
                 }
             }
         }
-        if newest == Version::NONE {
-            return;
-        }
-        let held_back = self.outbox.oldest().filter(|oldest| *oldest <= newest);
-        let mark = match held_back {
-            Some(oldest) => Version(oldest.0.saturating_sub(1)),
-            None => newest,
-        };
-        if held_back.is_some() {
+        reached = reached.max(newest);
+        let held_back = self.outbox.oldest().map(|oldest| Version(oldest.0.saturating_sub(1)));
+        let mark = held_back.map_or(reached, |held_back| reached.min(held_back));
+        if mark != newest && mark > self.mark || mark < newest {
             batch.write(|out| GatewayFrame::Mark { partition: Partition(0), version: mark }.encode(out));
         }
         self.mark = self.mark.max(mark);

@@ -42,6 +42,8 @@ pub(super) enum Item {
     Subscribed {
         id: SubscriptionId,
         topics: u64,
+        /// Where the log stood when they were looked up.
+        head: Version,
     },
 }
 
@@ -97,8 +99,8 @@ impl Outbox {
         self.push(Item::Topic(dirty));
     }
 
-    pub(super) fn note_subscribed(&mut self, id: SubscriptionId, topics: u64) {
-        self.push(Item::Subscribed { id, topics });
+    pub(super) fn note_subscribed(&mut self, id: SubscriptionId, topics: u64, head: Version) {
+        self.push(Item::Subscribed { id, topics, head });
     }
 
     /// Owes nothing of this topic any more. `true` if it was still to be announced.

@@ -232,7 +232,7 @@ impl Session {
             sequence,
             value: None,
             version: Version::NONE,
-            told_sequence: sequence,
+            told_sequence: Some(sequence),
             received: now,
             repairing: false,
             subscriptions: selected,
@@ -366,7 +366,7 @@ impl Session {
             .map_err(|_| bad("an event that is not of its topic's type"))?;
         let sequence = known.sequence;
         known.version = version;
-        known.told_sequence = sequence;
+        known.told_sequence = Some(sequence);
         known.value = Some(bytes);
         known.received = now;
         let kind = UpdateKind::Event { value, version, sequence };
@@ -384,11 +384,12 @@ impl Session {
     /// Events up to this sequence number will not come: tells which of them are missing, if any.
     fn tell_gap(&mut self, key: TopicKey, sequence: u64, wire_bytes: usize) {
         let Some(known) = self.replicas.get_mut(key) else { return };
-        let first = known.told_sequence.saturating_add(1);
-        if sequence < first {
+        let told = known.told_sequence.unwrap_or(sequence);
+        known.told_sequence = Some(told.max(sequence));
+        if sequence <= told {
             return;
         }
-        known.told_sequence = sequence;
+        let first = told + 1;
         let kind = UpdateKind::Gap { first, last: sequence };
         let update = Update { path: known.path.clone(), kind, wire_bytes };
         self.deliver_to_all(key, &update);

@@ -32,8 +32,9 @@ pub(super) struct KnownTopic {
     pub(super) value: Option<Bytes>,
     /// The version of the value or newest event that the application was told.
     pub(super) version: Version,
-    /// The sequence number of the newest event that the application was told of.
-    pub(super) told_sequence: u64,
+    /// The sequence number of the newest event that the application was told of, or told to be
+    /// missing; `None` where an epoch starts afresh.
+    pub(super) told_sequence: Option<u64>,
     pub(super) received: Timestamp,
     /// A snapshot has been asked for; deltas until then are of no use.
     pub(super) repairing: bool,
@@ -132,7 +133,7 @@ impl Replicas {
     pub(super) fn begin_epoch(&mut self) {
         for topic in self.topics.iter_mut().flatten() {
             topic.version = Version::NONE;
-            topic.told_sequence = 0;
+            topic.told_sequence = None;
             topic.last_number = None;
         }
     }

@@ -91,7 +91,7 @@ impl Shard {
             return Some(matching);
         }
         if let Some(session) = self.sessions.get_mut(key as usize) {
-            session.peer.note_subscribed(matching.id, matching.topics);
+            session.peer.note_subscribed(matching.id, matching.topics, broker.head());
         }
         None
     }
