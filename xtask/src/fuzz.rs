@@ -33,7 +33,9 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result {
     if !tools::has_nightly() {
         return Err("Fuzzing needs a nightly compiler; install one with `rustup toolchain install nightly`.".into());
     }
-    fuzz(project, if options.targets.is_empty() { &all } else { &options.targets }, options.seconds)
+    let targets = if options.targets.is_empty() { &all } else { &options.targets };
+    // libFuzzer's own view of its progress.
+    fuzz(project, targets, options.seconds, "-verbosity=1")
 }
 
 /// Fuzzes all targets for a short time; without a nightly compiler they are at least built and given their seeds.
@@ -43,7 +45,7 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
     }
     let all = targets(project)?;
     if tools::has_nightly() {
-        fuzz(project, &all, SECONDS_IN_CI)?;
+        fuzz(project, &all, SECONDS_IN_CI, "-verbosity=0")?;
         return Ok(Outcome::Passed);
     }
     replay_seeds(project, &all)?;
@@ -67,7 +69,7 @@ fn targets(project: &Project) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn fuzz(project: &Project, targets: &[String], seconds: u32) -> Result {
+fn fuzz(project: &Project, targets: &[String], seconds: u32, verbosity: &str) -> Result {
     let tool = tools::FUZZ.locate(project)?;
     let time = format!("-max_total_time={seconds}");
     run_command(nightly(project, &tool).args(["build", "--fuzz-dir", "tests/fuzz"]))?;
@@ -82,7 +84,7 @@ fn fuzz(project: &Project, targets: &[String], seconds: u32) -> Result {
             fs::create_dir_all(project.path(&found)).map_err(|error| format!("Can't create {found}: {error}."))?;
             command.args([found, seeds]);
         }
-        run_command(command.args(["--", &time, "-print_final_stats=0", "-verbosity=0"])).map_err(|error| {
+        run_command(command.args(["--", &time, verbosity, "-print_final_stats=1"])).map_err(|error| {
             format!("{error} The input that did it is in tests/fuzz/artifacts/{target}; run the target on it again.")
         })?;
     }
