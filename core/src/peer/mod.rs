@@ -101,6 +101,7 @@ pub struct Peer {
     heard: Timestamp,
     sent: Timestamp,
     ping: u64,
+    pinged: Timestamp,
     allowance: Allowance,
 }
 
@@ -150,6 +151,7 @@ impl Peer {
             heard: now,
             sent: now,
             ping: 0,
+            pinged: now,
             allowance,
         }
     }
@@ -318,10 +320,8 @@ impl Peer {
             State::Opening { deadline } => Some(deadline),
             State::Greeted | State::Closing { .. } | State::Closed { .. } => None,
             State::Live => {
-                // Where something waits to be sent there is no need for a ping, and no time for one.
-                let ping = self.answers.is_empty().then_some(self.sent + self.config.heartbeat);
                 let silence = self.heard + self.patience();
-                Some(self.outbox.poll_timeout().into_iter().chain(ping).fold(silence, Timestamp::min))
+                Some(self.outbox.poll_timeout().into_iter().fold(self.next_ping().min(silence), Timestamp::min))
             }
         }
     }
@@ -336,14 +336,21 @@ impl Peer {
                 self.outbox.handle_timeout(now);
                 if self.heard + self.patience() <= now {
                     self.fail(ErrorCode::Silence, "the client did not answer the gateway's pings");
-                } else if self.sent + self.config.heartbeat <= now && self.answers.is_empty() {
+                } else if self.next_ping() <= now {
                     self.ping += 1;
-                    self.sent = now;
+                    self.pinged = now;
                     self.answer(&GatewayFrame::Ping { token: self.ping });
                 }
             }
             State::Opening { .. } | State::Greeted | State::Closing { .. } | State::Closed { .. } => {}
         }
+    }
+
+    /// A ping is due when nothing was said for a heartbeat, or nothing heard: a client that only
+    /// listens, however much it is told, has to show now and then that it is there. One that takes
+    /// nothing is not pinged more often.
+    fn next_ping(&self) -> Timestamp {
+        self.pinged.max(self.sent.min(self.heard)) + self.config.heartbeat
     }
 
     fn patience(&self) -> Duration {
