@@ -18,6 +18,10 @@ use crate::wire::{
 
 /// How many paths a connection may give an alias.
 const MAX_ALIASES: usize = 1024;
+/// How many requests may wait beside those that have limits of their own.
+const SPARE_REQUESTS: usize = 1024;
+/// What refusing a request takes off the allowance: a refusal is much longer than what it refuses.
+const REFUSAL_COST: u64 = 20;
 /// Interval of the slowest rate that can be asked for.
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 /// Bytes that a message has to have room for beside the largest value: a client must be able to take as much.
@@ -117,8 +121,7 @@ impl Peer {
             return self.fail(ErrorCode::MessageTooLarge, &reason);
         }
         if !self.take_allowance(now) {
-            let reason = format!("more than {} messages a second", self.config.messages_per_second);
-            return self.fail(ErrorCode::RateExceeded, &reason);
+            return;
         }
         for frame in Frames::new(message) {
             if matches!(self.state, State::Closing { .. } | State::Closed { .. }) {
@@ -139,24 +142,76 @@ impl Peer {
         self.fail(ErrorCode::TextMessage, ErrorCode::TextMessage.message());
     }
 
+    /// A ping or pong of the transport came. It counts as a message.
+    pub fn handle_control(&mut self, now: Timestamp) {
+        self.heard = self.heard.max(now);
+        self.take_allowance(now);
+    }
+
+    /// Takes `work` off the client's allowance, which counts in messages: for a request that makes
+    /// much more of it than most. `false` if there is not so much, and then the conversation ends.
+    pub fn charge(&mut self, work: u64) -> bool {
+        match self.allowance.tokens_milli.checked_sub(work.saturating_mul(1000)) {
+            Some(left) => self.allowance.tokens_milli = left,
+            None => {
+                let reason =
+                    format!("the client asked for more than {} messages a second", self.config.messages_per_second);
+                self.fail(ErrorCode::RateExceeded, &reason);
+                return false;
+            }
+        }
+        true
+    }
+
     fn handle_frame(&mut self, frame: ClientFrame<'_>) {
+        if self.leaving {
+            return;
+        }
+        // Publishes are bounded by how many may wait for their verdict.
+        if !matches!(frame, ClientFrame::Publish(_)) && !self.charge(1) {
+            return;
+        }
         match (&self.state, frame) {
             (State::Opening { .. }, ClientFrame::Hello(hello)) => self.handle_hello(hello),
             (_, ClientFrame::Goodbye(_)) => {
-                self.fail(ErrorCode::Closed, "the client said goodbye");
+                self.leaving = true;
+                self.leave_when_settled();
             }
             (State::Opening { .. }, _) => {
                 self.fail(ErrorCode::UnexpectedFrame, "the first frame of a connection must be a hello");
             }
             (_, ClientFrame::Hello(_)) => self.fail(ErrorCode::UnexpectedFrame, "a second hello"),
             (_, ClientFrame::Subscribe(subscribe)) => self.handle_subscribe(subscribe),
-            (_, ClientFrame::Unsubscribe { id }) => self.requests.push_back(PeerRequest::Unsubscribe { id }),
+            (_, ClientFrame::Unsubscribe { id }) => self.request(PeerRequest::Unsubscribe { id }),
             (_, ClientFrame::Publish(publish)) => self.handle_publish(&publish),
             (_, ClientFrame::Fetch { id, selector, history, limit }) => {
                 self.handle_fetch(id, selector, history, limit);
             }
-            (_, ClientFrame::Repair { topic }) => self.requests.push_back(PeerRequest::Repair { topic }),
+            (_, ClientFrame::Repair { topic }) => self.repairs.push_back(topic),
             (_, ClientFrame::Pong { .. }) => {}
+        }
+    }
+
+    fn request(&mut self, request: PeerRequest) {
+        let limits = [self.config.max_subscriptions, self.config.max_subscriptions, self.config.max_in_flight];
+        let most = limits.iter().fold(SPARE_REQUESTS, |sum, limit| sum.saturating_add(*limit));
+        if self.requests.len() > most {
+            self.fail(ErrorCode::RateExceeded, &format!("the client made more than {most} requests at once"));
+        } else {
+            self.requests.push_back(request);
+        }
+    }
+
+    fn refuse_at_once(&mut self, request: RequestRef, code: ErrorCode) {
+        if self.charge(REFUSAL_COST) {
+            self.refuse(request, code);
+        }
+    }
+
+    /// Says goodbye to a client that did, once it has the verdicts on its publishes.
+    pub(super) fn leave_when_settled(&mut self) {
+        if self.leaving && self.in_flight == 0 && self.requests.is_empty() {
+            self.fail(ErrorCode::Closed, "the client said goodbye");
         }
     }
 
@@ -176,9 +231,10 @@ impl Peer {
             );
             return self.fail(ErrorCode::MessageTooLarge, &reason);
         }
+        self.message_limit = usize::try_from(hello.max_message).unwrap_or(usize::MAX);
         self.publisher = hello.publisher;
         self.state = State::Greeted;
-        self.requests.push_back(PeerRequest::Hello { publisher: hello.publisher, settled: hello.settled });
+        self.request(PeerRequest::Hello { publisher: hello.publisher, settled: hello.settled });
     }
 
     fn handle_subscribe(&mut self, subscribe: Subscribe<'_>) {
@@ -186,16 +242,16 @@ impl Peer {
         let request = RequestRef::Subscription(id);
         self.subscriptions += 1;
         let Ok(selector) = Selector::from_bytes(subscribe.selector) else {
-            return self.refuse(request, ErrorCode::BadSelector);
+            return self.refuse_at_once(request, ErrorCode::BadSelector);
         };
         if self.subscriptions as usize > self.config.max_subscriptions {
-            return self.refuse(request, ErrorCode::TooManySubscriptions);
+            return self.refuse_at_once(request, ErrorCode::TooManySubscriptions);
         }
         let interval = match subscribe.max_rate_millihertz {
             0 => Duration::ZERO,
             rate => Duration::from_micros(1_000_000_000 / rate).min(MAX_INTERVAL),
         };
-        self.requests.push_back(PeerRequest::Subscribe { id, selector, interval, from: subscribe.from });
+        self.request(PeerRequest::Subscribe { id, selector, interval, from: subscribe.from });
     }
 
     fn handle_publish(&mut self, publish: &Publish<'_>) {
@@ -210,7 +266,7 @@ impl Peer {
             return self.fail(ErrorCode::RateExceeded, &reason);
         }
         match self.publish_request(publish) {
-            Ok(Some(request)) => self.requests.push_back(request),
+            Ok(Some(request)) => self.request(request),
             Ok(None) => self.fail(ErrorCode::UnexpectedFrame, "a publish uses an alias that was not defined"),
             Err(code) => self.acknowledge(Ack { number, code: code.number(), version: Version::NONE }),
         }
@@ -224,12 +280,13 @@ impl Peer {
                 if alias as usize != self.aliases.len() || self.aliases.len() >= MAX_ALIASES {
                     return Ok(None);
                 }
-                let path = Path::from_bytes(path).map_err(|_| ErrorCode::BadPath)?;
+                let path = Path::from_bytes(path).ok();
                 self.aliases.push(path.clone());
-                path
+                path.ok_or(ErrorCode::BadPath)?
             }
             PublishPath::Alias(alias) => match self.aliases.get(alias as usize) {
-                Some(path) => path.clone(),
+                // An alias of a bad path is refused each time, for the same reason.
+                Some(path) => path.clone().ok_or(ErrorCode::BadPath)?,
                 None => return Ok(None),
             },
         };
@@ -263,15 +320,16 @@ impl Peer {
         let request = RequestRef::Fetch(id);
         self.fetches += 1;
         if self.fetches as usize > self.config.max_fetches {
-            return self.refuse(request, ErrorCode::QueueFull);
+            return self.refuse_at_once(request, ErrorCode::QueueFull);
         }
         match Selector::from_bytes(selector) {
-            Ok(selector) => self.requests.push_back(PeerRequest::Fetch { id, selector, history, limit }),
-            Err(_) => self.refuse(request, ErrorCode::BadSelector),
+            Ok(selector) => self.request(PeerRequest::Fetch { id, selector, history, limit }),
+            Err(_) => self.refuse_at_once(request, ErrorCode::BadSelector),
         }
     }
 
     /// Takes one message off the allowance, which fills up with time to that of ten seconds.
+    /// `false` if there was none, and then the conversation ends.
     fn take_allowance(&mut self, now: Timestamp) -> bool {
         let rate = u64::from(self.config.messages_per_second);
         let allowance = &mut self.allowance;
@@ -279,12 +337,6 @@ impl Peer {
         allowance.filled = allowance.filled.max(now);
         allowance.tokens_milli =
             allowance.tokens_milli.saturating_add(passed.saturating_mul(rate) / 1000).min(rate * 10_000);
-        match allowance.tokens_milli.checked_sub(1000) {
-            Some(left) => {
-                allowance.tokens_milli = left;
-                true
-            }
-            None => false,
-        }
+        self.charge(1)
     }
 }

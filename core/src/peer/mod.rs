@@ -4,6 +4,7 @@
 //! broker, is told what changed ([`Peer::note`]) and what was decided ([`Peer::acknowledge`] …),
 //! and says, as late as possible, what to send ([`Peer::poll_transmit`]).
 
+mod answers;
 mod batch;
 mod inbound;
 mod outbound;
@@ -16,7 +17,6 @@ pub use outbound::Topics;
 pub use topic::{History, PastEvent, Topic, TopicDescription, Update, snapshot_frame};
 
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -25,7 +25,11 @@ use crate::error::ErrorCode;
 use crate::path::Path;
 use crate::position::{Epoch, PublishNumber, PublisherId, SubscriptionId, TopicNumber, Version};
 use crate::time::Timestamp;
-use crate::wire::{Ack, Fetched, GatewayFrame, Goodbye, PROTOCOL_MAJOR, PROTOCOL_MINOR, Refused, RequestRef, Welcome};
+use crate::wire::{
+    Ack, Fetched, GatewayFrame, Goodbye, MAX_TEXT_BYTES, MIN_MESSAGE_BYTES, PROTOCOL_MAJOR, PROTOCOL_MINOR, Refused,
+    RequestRef, Welcome,
+};
+use answers::Answers;
 use outbox::{Dirty, Outbox, Owed};
 
 /// The limits and timings that a gateway keeps its peers to.
@@ -74,7 +78,7 @@ const PONG_GRACE: Duration = Duration::from_secs(60);
 /// driver stops reading from the client.
 const CONGESTED_BYTES: usize = 64 << 10;
 /// About what one owed topic costs in memory.
-const OWED_BYTES: usize = 128;
+const OWED_BYTES: usize = 160;
 
 /// The gateway's half of one connection.
 ///
@@ -89,20 +93,27 @@ pub struct Peer {
     state: State,
     publisher: PublisherId,
     requests: VecDeque<PeerRequest>,
-    aliases: Vec<Path>,
+    repairs: VecDeque<TopicNumber>,
+    /// `None` for a path that is not valid.
+    aliases: Vec<Option<Path>>,
     subscriptions: u32,
     fetches: u32,
     in_flight: u32,
     last_number: PublishNumber,
     outbox: Outbox,
-    /// Answers waiting to be sent, encoded.
-    answers: Vec<u8>,
+    answers: Answers,
+    /// The largest message that the client takes.
+    message_limit: usize,
+    /// The newest version told.
+    told: Version,
     mark: Version,
     heard: Timestamp,
     sent: Timestamp,
     ping: u64,
     pinged: Timestamp,
     allowance: Allowance,
+    /// Whether the client has said goodbye.
+    leaving: bool,
 }
 
 #[derive(Debug)]
@@ -140,30 +151,41 @@ impl Peer {
             config,
             publisher: PublisherId::default(),
             requests: VecDeque::new(),
+            repairs: VecDeque::new(),
             aliases: Vec::new(),
             subscriptions: 0,
             fetches: 0,
             in_flight: 0,
             last_number: PublishNumber(0),
             outbox: Outbox::default(),
-            answers: Vec::new(),
+            answers: Answers::default(),
+            message_limit: MIN_MESSAGE_BYTES,
+            told: Version::NONE,
             mark: Version::NONE,
             heard: now,
             sent: now,
             ping: 0,
             pinged: now,
             allowance,
+            leaving: false,
         }
     }
 
     /// The next thing that the gateway has to do for the client.
     #[must_use]
     pub fn poll_request(&mut self) -> Option<PeerRequest> {
-        let request = self.requests.pop_front();
-        if self.requests.is_empty() && self.requests.capacity() > 0 {
+        let Some(request) = self.requests.pop_front() else {
+            let topic = self.repairs.pop_front();
+            if topic.is_none() {
+                self.repairs = VecDeque::new();
+            }
+            return topic.map(|topic| PeerRequest::Repair { topic });
+        };
+        if self.requests.is_empty() {
             self.requests = VecDeque::new();
+            self.leave_when_settled();
         }
-        request
+        Some(request)
     }
 
     /// Answers a [`PeerRequest::Hello`].
@@ -173,7 +195,8 @@ impl Peer {
         }
         self.state = State::Live;
         self.sent = now;
-        self.answer(&GatewayFrame::Welcome(Welcome {
+        // Refusals of what came along with the hello may be waiting already.
+        self.answers.push_front(&GatewayFrame::Welcome(Welcome {
             major: PROTOCOL_MAJOR,
             minor: PROTOCOL_MINOR,
             epoch,
@@ -187,16 +210,19 @@ impl Peer {
     }
 
     /// The session selects a topic that it did not before. It is told the topic's number, and what
-    /// came after `from`; for a value topic `from` is [`Version::NONE`], or the topic's version if
-    /// its value is not to be told.
-    pub fn note_matched(&mut self, topic: TopicNumber, from: Version, since: Version, interval: Duration) {
+    /// came after `from`: [`Version::NONE`] for a value topic, or the topic's version if its value is
+    /// not to be told; for an event topic what [`Topic::from_after`] gives.
+    ///
+    /// `since` is the position at which a new topic came to be. It is `None` for the topics that a new
+    /// subscription finds: the session's mark says nothing of them until the subscription is complete.
+    pub fn note_matched(&mut self, topic: TopicNumber, from: Version, since: Option<Version>, interval: Duration) {
         self.note_dirty(Dirty { topic, base: from, since, interval, what: Owed::Announcement });
     }
 
     /// A topic that the session selects went from `base` to `since`; it is to be told of it at the
     /// most once in an `interval`.
     pub fn note(&mut self, topic: TopicNumber, base: Version, since: Version, interval: Duration) {
-        self.note_dirty(Dirty { topic, base, since, interval, what: Owed::Changes });
+        self.note_dirty(Dirty { topic, base, since: Some(since), interval, what: Owed::Changes });
     }
 
     /// A topic that the session selects was removed.
@@ -204,7 +230,7 @@ impl Peer {
         self.note_dirty(Dirty {
             topic,
             base: version,
-            since: version,
+            since: Some(version),
             interval: Duration::ZERO,
             what: Owed::Removal(version),
         });
@@ -232,6 +258,7 @@ impl Peer {
     pub fn acknowledge(&mut self, ack: Ack) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.answer(&GatewayFrame::Ack(ack));
+        self.leave_when_settled();
     }
 
     /// One value or event that a fetch asked for.
@@ -260,9 +287,12 @@ impl Peer {
         if matches!(self.state, State::Closing { .. } | State::Closed { .. }) {
             return;
         }
+        let end = (0..=MAX_TEXT_BYTES).rev().find(|end| reason.is_char_boundary(*end)).unwrap_or_default();
+        let reason = reason.get(..end).unwrap_or(reason);
         // What was owed is not told any more: the client resumes from its mark.
         self.outbox = Outbox::default();
         self.requests = VecDeque::new();
+        self.repairs = VecDeque::new();
         self.answer(&GatewayFrame::Goodbye(Goodbye {
             code: code.number(),
             reason,
@@ -283,6 +313,12 @@ impl Peer {
         }
     }
 
+    /// Whether a goodbye has been said: what has not been sent by now need not be waited for.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Closed { .. })
+    }
+
     /// Whether the handshake is done and no goodbye has been said.
     #[must_use]
     pub const fn is_live(&self) -> bool {
@@ -295,10 +331,10 @@ impl Peer {
         self.answers.len() > CONGESTED_BYTES
     }
 
-    /// How many topics the session is owed news of.
+    /// How many topics wait to be told of now. Those that wait out their rate don't count.
     #[must_use]
     pub fn owed(&self) -> usize {
-        self.outbox.len()
+        self.outbox.due()
     }
 
     /// Who publishes over this connection.
@@ -363,7 +399,7 @@ impl Peer {
         }
         self.outbox.note(dirty);
         if self.outbox.len() * OWED_BYTES + self.answers.len() > self.config.max_memory {
-            let reason: String = alloc::format!(
+            let reason = alloc::format!(
                 "the client reads too slowly: what it is owed takes more than {} bytes",
                 self.config.max_memory
             );
@@ -373,7 +409,7 @@ impl Peer {
 
     fn answer(&mut self, frame: &GatewayFrame<'_>) {
         if !matches!(self.state, State::Closing { .. } | State::Closed { .. }) {
-            frame.encode(&mut self.answers);
+            self.answers.push(frame);
         }
     }
 

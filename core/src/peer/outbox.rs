@@ -15,8 +15,8 @@ pub(super) struct Dirty {
     pub(super) topic: TopicNumber,
     /// What the session was last told.
     pub(super) base: Version,
-    /// The first change it has not been told.
-    pub(super) since: Version,
+    /// The first change it has not been told; `None` if no mark depends on when it is.
+    pub(super) since: Option<Version>,
     /// The least time between two tellings.
     pub(super) interval: Duration,
     pub(super) what: Owed,
@@ -35,7 +35,7 @@ pub(super) enum Owed {
     Nothing,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Topic(Dirty),
     /// All topics of a subscription stand before this.
@@ -53,13 +53,21 @@ pub(super) struct Outbox {
     queue: VecDeque<Item>,
     /// How many items have left the front of the queue: an item's place is its index plus this.
     gone: u64,
-    /// Where each topic stands; kept only while the queue is long.
-    places: BTreeMap<TopicNumber, u64>,
+    /// Kept only while the queue is long.
+    index: Option<Index>,
     /// Topics told lately whose rate forbids telling them again yet.
     resting: BTreeMap<TopicNumber, Resting>,
     wake: BTreeSet<(Timestamp, TopicNumber)>,
-    /// Whether a topic that rested may stand behind newer changes.
-    shuffled: bool,
+    /// The first changes of those among them that have changed again.
+    waiting: BTreeSet<(Version, TopicNumber)>,
+}
+
+/// Finds the topics of a long queue.
+#[derive(Debug, Default)]
+struct Index {
+    places: BTreeMap<TopicNumber, u64>,
+    /// The first changes that a mark depends on.
+    sinces: BTreeSet<(Version, TopicNumber)>,
 }
 
 #[derive(Debug)]
@@ -68,35 +76,57 @@ struct Resting {
     owed: Option<Dirty>,
 }
 
+impl Dirty {
+    /// The change up to which no mark may go until the topic has been told.
+    fn bound(&self) -> Option<(Version, TopicNumber)> {
+        self.since.filter(|_| self.what != Owed::Nothing).map(|since| (since, self.topic))
+    }
+
+    /// What is owed when `news` comes on top.
+    fn with(self, news: Self) -> Self {
+        match (self.what, news.what) {
+            (Owed::Announcement, Owed::Removal(_)) => Self { what: Owed::Nothing, ..self },
+            (_, Owed::Removal(_)) => Self { what: news.what, ..self },
+            (Owed::Nothing, _) => news,
+            (Owed::Changes, Owed::Announcement) => Self { since: self.since.or(news.since), ..news },
+            // A repair, or the first value for a session that holds none: start from nothing.
+            (Owed::Changes | Owed::Announcement, Owed::Changes) if news.base == Version::NONE => {
+                Self { base: Version::NONE, ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
 impl Outbox {
+    /// How many topics it takes memory for.
     pub(super) fn len(&self) -> usize {
         self.queue.len() + self.resting.len()
     }
 
+    /// How many items could be told now.
+    pub(super) fn due(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Notes that a topic went from `dirty.base` on. What is already owed stays owed from where it was.
-    pub(super) fn note(&mut self, dirty: Dirty) {
+    pub(super) fn note(&mut self, mut dirty: Dirty) {
         if let Some(resting) = self.resting.get_mut(&dirty.topic) {
-            match (&mut resting.owed, dirty.what) {
-                (_, Owed::Changes) => {
-                    resting.owed.get_or_insert(dirty);
-                    return;
+            // A removal does not wait, nor does a session that holds nothing.
+            if dirty.what == Owed::Changes && dirty.base != Version::NONE {
+                if resting.owed.is_none() {
+                    resting.owed = Some(dirty);
+                    self.waiting.extend(dirty.bound());
                 }
-                // A removal or a repair does not wait.
-                _ => self.stop_resting(dirty.topic),
+                return;
+            }
+            if let Some(owed) = self.stop_resting(dirty.topic) {
+                dirty.since = owed.since;
             }
         }
-        if let Some(owed) = self.find(dirty.topic) {
-            match (owed.what, dirty.what) {
-                (Owed::Announcement, Owed::Removal(_)) => owed.what = Owed::Nothing,
-                (_, Owed::Removal(_)) => owed.what = dirty.what,
-                (Owed::Nothing, _) => *owed = dirty,
-                // A repair: start from nothing.
-                (Owed::Changes, _) if dirty.base == Version::NONE => owed.base = Version::NONE,
-                _ => {}
-            }
-            return;
+        if !self.change(dirty.topic, |owed| owed.with(dirty)) {
+            self.push(Item::Topic(dirty));
         }
-        self.push(Item::Topic(dirty));
     }
 
     pub(super) fn note_subscribed(&mut self, id: SubscriptionId, topics: u64, head: Version) {
@@ -106,9 +136,11 @@ impl Outbox {
     /// Owes nothing of this topic any more. `true` if it was still to be announced.
     pub(super) fn drop_topic(&mut self, topic: TopicNumber) -> bool {
         self.stop_resting(topic);
-        let Some(owed) = self.find(topic) else { return false };
-        let unannounced = owed.what == Owed::Announcement;
-        owed.what = Owed::Nothing;
+        let mut unannounced = false;
+        self.change(topic, |owed| {
+            unannounced = owed.what == Owed::Announcement;
+            Dirty { what: Owed::Nothing, ..owed }
+        });
         unannounced
     }
 
@@ -116,14 +148,14 @@ impl Outbox {
     pub(super) fn pop(&mut self) -> Option<Item> {
         let item = self.queue.pop_front()?;
         self.gone += 1;
-        if let Item::Topic(dirty) = &item
-            && !self.places.is_empty()
-        {
-            self.places.remove(&dirty.topic);
+        if let (Item::Topic(dirty), Some(index)) = (&item, &mut self.index) {
+            index.places.remove(&dirty.topic);
+            if let Some(bound) = dirty.bound() {
+                index.sinces.remove(&bound);
+            }
         }
         if self.queue.is_empty() {
-            self.places.clear();
-            self.shuffled = false;
+            self.index = None;
             if self.queue.capacity() > 4 * SCAN_LIMIT {
                 self.queue = VecDeque::new();
             }
@@ -134,16 +166,15 @@ impl Outbox {
     /// Puts an item back that could not be told yet.
     pub(super) fn put_back(&mut self, item: Item) {
         self.gone -= 1;
-        if let Item::Topic(dirty) = &item
-            && !self.places.is_empty()
-        {
-            self.places.insert(dirty.topic, self.gone);
+        if let (Item::Topic(dirty), Some(index)) = (&item, &mut self.index) {
+            index.insert(dirty, self.gone);
         }
         self.queue.push_front(item);
     }
 
     /// A topic with a rate has been told: it rests until the rate allows the next telling.
     pub(super) fn rest(&mut self, topic: TopicNumber, until: Timestamp) {
+        self.stop_resting(topic);
         self.resting.insert(topic, Resting { until, owed: None });
         self.wake.insert((until, topic));
     }
@@ -153,65 +184,98 @@ impl Outbox {
         while let Some((until, topic)) = self.wake.first().copied()
             && until <= now
         {
-            self.wake.pop_first();
-            if let Some(Resting { owed: Some(dirty), .. }) = self.resting.remove(&topic) {
-                self.shuffled = true;
+            if let Some(dirty) = self.stop_resting(topic) {
                 self.push(Item::Topic(dirty));
             }
         }
     }
 
-    /// When the next rest is over, if anything waits for it.
+    /// When the next rest is over.
     pub(super) fn poll_timeout(&self) -> Option<Timestamp> {
         self.wake.first().map(|(until, _)| *until)
     }
 
     /// The oldest change not told, if any: all before it has been.
     pub(super) fn oldest(&self) -> Option<Version> {
-        let mut queued = self.queue.iter().filter_map(|item| match item {
-            Item::Topic(Dirty { what: Owed::Nothing, .. }) | Item::Subscribed { .. } => None,
-            Item::Topic(dirty) => Some(dirty.since),
-        });
-        // Changes are noted in the order of the log; only a topic that rested may stand behind newer ones.
-        let queued = if self.shuffled { queued.min() } else { queued.next() };
-        let resting = self.resting.values().filter_map(|resting| resting.owed.map(|dirty| dirty.since)).min();
-        queued.into_iter().chain(resting).min()
+        let queued = match &self.index {
+            Some(index) => index.sinces.first().map(|(since, _)| *since),
+            None => self.topics().filter_map(Dirty::bound).map(|(since, _)| since).min(),
+        };
+        let waiting = self.waiting.first().map(|(since, _)| *since);
+        queued.into_iter().chain(waiting).min()
     }
 
-    fn stop_resting(&mut self, topic: TopicNumber) {
-        if let Some(resting) = self.resting.remove(&topic) {
-            self.wake.remove(&(resting.until, topic));
+    fn topics(&self) -> impl Iterator<Item = &Dirty> {
+        self.queue.iter().filter_map(|item| match item {
+            Item::Topic(dirty) => Some(dirty),
+            Item::Subscribed { .. } => None,
+        })
+    }
+
+    /// Ends a topic's rest. Returns what is owed of it.
+    fn stop_resting(&mut self, topic: TopicNumber) -> Option<Dirty> {
+        let resting = self.resting.remove(&topic)?;
+        self.wake.remove(&(resting.until, topic));
+        let bound = resting.owed.as_ref().and_then(Dirty::bound);
+        if let Some(bound) = bound {
+            self.waiting.remove(&bound);
         }
+        resting.owed
     }
 
     fn push(&mut self, item: Item) {
-        if let Item::Topic(dirty) = &item {
-            if !self.places.is_empty() {
-                self.places.insert(dirty.topic, self.gone + self.queue.len() as u64);
-            } else if self.queue.len() >= SCAN_LIMIT {
-                for (index, queued) in self.queue.iter().enumerate() {
-                    if let Item::Topic(queued) = queued {
-                        self.places.insert(queued.topic, self.gone + index as u64);
-                    }
+        if self.index.is_none() && self.queue.len() >= SCAN_LIMIT {
+            let mut index = Index::default();
+            for (place, queued) in (self.gone..).zip(&self.queue) {
+                if let Item::Topic(dirty) = queued {
+                    index.insert(dirty, place);
                 }
-                self.places.insert(dirty.topic, self.gone + self.queue.len() as u64);
             }
+            self.index = Some(index);
+        }
+        if let (Item::Topic(dirty), Some(index)) = (&item, &mut self.index) {
+            index.insert(dirty, self.gone + self.queue.len() as u64);
         }
         self.queue.push_back(item);
     }
 
-    fn find(&mut self, topic: TopicNumber) -> Option<&mut Dirty> {
-        if self.places.is_empty() {
-            self.queue.iter_mut().find_map(|item| match item {
+    /// Changes what is owed of a topic in its place. `false` if it does not stand in the queue.
+    fn change(&mut self, topic: TopicNumber, change: impl FnOnce(Dirty) -> Dirty) -> bool {
+        let found = match &self.index {
+            None => self.queue.iter_mut().find_map(|item| match item {
                 Item::Topic(dirty) if dirty.topic == topic => Some(dirty),
                 Item::Topic(_) | Item::Subscribed { .. } => None,
-            })
-        } else {
-            let place = self.places.get(&topic)?;
-            match self.queue.get_mut(usize::try_from(place - self.gone).ok()?)? {
-                Item::Topic(dirty) => Some(dirty),
-                Item::Subscribed { .. } => None,
+            }),
+            Some(index) => index.places.get(&topic).and_then(|place| {
+                let place = usize::try_from(place.saturating_sub(self.gone)).ok()?;
+                match self.queue.get_mut(place)? {
+                    Item::Topic(dirty) => Some(dirty),
+                    Item::Subscribed { .. } => None,
+                }
+            }),
+        };
+        let Some(dirty) = found else { return false };
+        let before = dirty.bound();
+        *dirty = change(*dirty);
+        let after = dirty.bound();
+        if let Some(index) = &mut self.index
+            && before != after
+        {
+            if let Some(before) = before {
+                index.sinces.remove(&before);
             }
+            index.sinces.extend(after);
         }
+        true
     }
 }
+
+impl Index {
+    fn insert(&mut self, dirty: &Dirty, place: u64) {
+        self.places.insert(dirty.topic, place);
+        self.sinces.extend(dirty.bound());
+    }
+}
+
+#[cfg(test)]
+mod tests;

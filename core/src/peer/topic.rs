@@ -256,34 +256,43 @@ impl Topic {
         }
     }
 
-    /// The past events that are still kept, oldest first.
-    pub fn events(&self) -> impl DoubleEndedIterator<Item = PastEvent<'_>> {
-        let first = self.first_sequence();
-        self.recent.iter().enumerate().map(move |(index, recent)| PastEvent {
+    /// The past events after `base` that are still kept, oldest first.
+    pub fn events_after(&self, base: Version) -> impl Iterator<Item = PastEvent<'_>> {
+        let skip = self.recent.len() - self.shown(self.owed(base) as u64);
+        let first = self.first_sequence() + skip as u64;
+        self.recent.range(skip..).zip(first..).map(|(recent, sequence)| PastEvent {
             version: recent.version,
-            sequence: first + index as u64,
+            sequence,
             value: recent.frame.get(recent.frame.len().saturating_sub(recent.value_len as usize)..).unwrap_or_default(),
         })
-    }
-
-    /// How many past events are kept.
-    #[must_use]
-    pub fn events_kept(&self) -> usize {
-        self.recent.len()
     }
 
     /// The version from which the newest `count` events follow: that of the one before them.
     #[must_use]
     pub fn before_last(&self, count: u64) -> Version {
-        let kept = self.recent.len() as u64;
-        let skip = usize::try_from(kept.saturating_sub(count)).unwrap_or(usize::MAX);
+        let skip = self.recent.len().saturating_sub(self.shown(count));
         self.recent.get(skip).map_or(self.version, |recent| recent.base)
     }
 
-    /// The version from which the events after `version` follow, as far as they are kept.
+    /// The version from which all events after `position` follow, which may be any position of the
+    /// log: that of the event before them, or `position` itself if events after it are no longer kept.
     #[must_use]
-    pub fn before_next(&self, version: Version) -> Version {
-        self.before_last(self.recent.iter().rev().take_while(|recent| recent.version > version).count() as u64)
+    pub fn from_after(&self, position: Version) -> Version {
+        let owed = self.owed(position);
+        match self.recent.len().checked_sub(owed + 1).and_then(|before| self.recent.get(before)) {
+            Some(before) => before.version,
+            None => self.recent.front().map_or(self.version, |first| first.base).min(position),
+        }
+    }
+
+    /// How many of the newest `count` events may be shown to who asks for past ones.
+    fn shown(&self, count: u64) -> usize {
+        usize::try_from(count.min(self.history.count)).unwrap_or(usize::MAX).min(self.recent.len())
+    }
+
+    /// How many updates are kept that lead beyond `base`.
+    fn owed(&self, base: Version) -> usize {
+        self.recent.len() - self.recent.partition_point(|recent| recent.version <= base)
     }
 
     fn first_sequence(&self) -> u64 {
@@ -292,12 +301,11 @@ impl Topic {
 
     /// Appends the announcement for a peer whose telling starts after `from`.
     pub(super) fn announce(&self, from: Version, out: &mut Vec<u8>) {
+        let known = self.recent.front().map_or(self.version, |first| first.base);
         let sequence = match self.kind {
-            TopicKind::Value => 0,
-            TopicKind::Event => {
-                let owed = self.recent.iter().rev().take_while(|recent| recent.version > from).count();
-                self.sequence - owed as u64
-            }
+            TopicKind::Event if from >= known => self.sequence - self.owed(from) as u64,
+            // The event with this version is no longer kept: a gap follows.
+            TopicKind::Event | TopicKind::Value => 0,
         };
         GatewayFrame::Announce(Announce {
             topic: self.number,
@@ -316,7 +324,7 @@ impl Topic {
         if base >= self.version {
             return Way::Current;
         }
-        let owed = self.recent.iter().rev().take_while(|recent| recent.version > base).count();
+        let owed = self.owed(base);
         let complete = self
             .recent
             .len()
@@ -347,7 +355,18 @@ impl Topic {
     /// The newest `count` updates, oldest first: version, and frame shared with every other peer.
     pub(super) fn chain(&self, count: usize) -> impl Iterator<Item = (Version, &Bytes)> {
         let skip = self.recent.len().saturating_sub(count);
-        self.recent.iter().skip(skip).map(|recent| (recent.version, &recent.frame))
+        self.recent.range(skip..).map(|recent| (recent.version, &recent.frame))
+    }
+
+    /// The size of the first frame on a way, in bytes.
+    pub(super) fn first_step(&self, way: &Way<'_>) -> usize {
+        match way {
+            Way::Current => 0,
+            Way::Snapshot(frame) => frame.len(),
+            Way::Chain(count) | Way::Gap { left: count, .. } => {
+                self.chain(*count).next().map_or(0, |step| step.1.len())
+            }
+        }
     }
 
     /// The snapshot frame, encoded at most once for each version.

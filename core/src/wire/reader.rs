@@ -34,6 +34,12 @@ impl<'a> Frames<'a> {
         Self { rest: message }
     }
 
+    /// How many bytes stand behind the frame given last.
+    #[must_use]
+    pub const fn bytes_left(&self) -> usize {
+        self.rest.len()
+    }
+
     fn read(&mut self) -> Result<RawFrame<'a>, WireError> {
         let header = read_varint(&mut self.rest)?;
         let length = usize::try_from(header >> 4).map_err(|_| WireError::Truncated)?;

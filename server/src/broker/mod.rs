@@ -205,6 +205,14 @@ impl Broker {
         self.topics.get(&number).map(|stored| &stored.topic)
     }
 
+    /// Has a topic drop the past events that are too old by now: it does so by itself only when
+    /// a new one comes.
+    pub fn forget(&mut self, number: TopicNumber, wall_ms: u64) {
+        if let Some(stored) = self.topics.get_mut(&number) {
+            stored.topic.forget(wall_ms);
+        }
+    }
+
     /// The topic with this path.
     #[must_use]
     pub fn topic_at(&self, path: &Path) -> Option<&Topic> {

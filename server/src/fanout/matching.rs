@@ -9,19 +9,18 @@ use outpour_core::{ErrorCode, Selector, SubscriptionId, TopicKind, TopicNumber, 
 use super::session::Subscription;
 use super::shard::Shard;
 use super::views::Subscriber;
-use crate::broker::{Broker, SessionId};
+use crate::broker::Broker;
 use crate::topics::Cursor;
 
 /// How many topics a subscription takes in at once: the broker is lent for no longer.
 const PAGE: usize = 256;
-/// A session that is owed news of so many topics is given no more pages until it has read some.
-const OWED_LIMIT: usize = 4096;
+/// How many topics a session looks at, in the worst case, for what a message costs elsewhere.
+const TOPICS_PER_CHARGE: usize = 64;
 
 /// A subscription on its way through the topics that exist already.
 #[derive(Debug)]
 pub(super) struct Matching {
-    pub(super) session: SessionId,
-    id: SubscriptionId,
+    pub(super) id: SubscriptionId,
     selector: Selector,
     cursor: Option<Cursor>,
     topics: u64,
@@ -42,10 +41,10 @@ impl Shard {
             session.peer.close(ErrorCode::UnexpectedFrame, reason, Duration::ZERO, "");
             return;
         }
-        session.subscriptions.push(Subscription { id, selector: selector.clone(), interval, from });
-        let session = session.id;
+        session.subscriptions.push(Subscription { id, selector: selector.clone(), interval, from, only: None });
+        session.matching.push_back(Matching { id, selector: selector.clone(), cursor: None, topics: 0 });
         self.interests.insert(selector, (key, id));
-        self.matching.push_back(Matching { session, id, selector: selector.clone(), cursor: None, topics: 0 });
+        self.seek_work(key);
     }
 
     /// Ends a subscription, if it exists: one that was refused may cross with its end.
@@ -57,58 +56,43 @@ impl Shard {
         }
     }
 
-    pub(super) fn may_match(&self, matching: &Matching) -> bool {
-        let owed = self.sessions.get(matching.session.key as usize).map_or(0, |session| session.peer.owed());
-        owed < OWED_LIMIT
-    }
-
-    /// Gives every subscription on its way its next page.
-    pub(super) fn serve_matching(&mut self, broker: &Broker) {
-        for _ in 0..self.matching.len() {
-            let Some(matching) = self.matching.pop_front() else { return };
-            if !self.may_match(&matching) {
-                self.matching.push_back(matching);
-            } else if let Some(matching) = self.match_page(matching, broker) {
-                self.matching.push_back(matching);
-            }
-        }
-    }
-
-    fn match_page(&mut self, mut matching: Matching, broker: &Broker) -> Option<Matching> {
-        let key = matching.session.key;
+    /// Gives the session's oldest unfinished subscription its next page.
+    pub(super) fn match_page(&mut self, key: u32, broker: &mut Broker, wall_ms: u64) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let Some(mut matching) = session.matching.pop_front() else { return };
         let mut found = Vec::new();
-        let next = broker.matching(&matching.selector, matching.cursor.as_ref(), PAGE, &mut found);
-        for topic in found.iter().filter_map(|number| broker.topic(*number)) {
+        matching.cursor = broker.matching(&matching.selector, matching.cursor.as_ref(), PAGE, &mut found);
+        for number in found {
+            broker.forget(number, wall_ms);
+            let Some(topic) = broker.topic(number) else { continue };
             matching.topics += 1;
-            // What the subscription is told of topics that exist is not yet bound by a mark.
-            if !self.join(key, matching.id, topic, Version(u64::MAX)) {
-                return None;
+            // What a subscription is told of topics that exist is not bound by a mark yet.
+            if !self.join(key, matching.id, topic, None) {
+                return;
             }
         }
-        self.wake(key);
-        if next.is_some() {
-            matching.cursor = next;
-            return Some(matching);
-        }
-        if let Some(session) = self.sessions.get_mut(key as usize) {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        if matching.cursor.is_some() {
+            session.matching.push_front(matching);
+        } else {
             session.peer.note_subscribed(matching.id, matching.topics, broker.head());
         }
-        None
+        self.wake(key);
     }
 
     /// A topic is selected by a subscription. `false` if the session may not select so many: the
     /// subscription has ended then.
-    pub(super) fn join(&mut self, key: u32, id: SubscriptionId, topic: &Topic, since: Version) -> bool {
+    pub(super) fn join(&mut self, key: u32, id: SubscriptionId, topic: &Topic, since: Option<Version>) -> bool {
         let limit = self.config.max_topics_per_session;
         let Some(session) = self.sessions.get_mut(key as usize) else { return false };
+        let Some(subscription) = session.subscriptions.iter_mut().find(|subscription| subscription.id == id) else {
+            return false;
+        };
         let number = topic.number();
-        let interval = session.interval_of(topic.path().as_str());
-        if let Some(index) = session.topics.get(&number).map(|index| *index as usize) {
-            if let Some(view) = self.views.get_mut(number)
-                && let Some(subscriber) = view.subscribers.get_mut(index)
-            {
-                subscriber.interval = interval;
-            }
+        let interval = subscription.interval;
+        if let Some(index) = session.topics.get(&number).copied() {
+            subscription.took(number);
+            self.views.quicken(number, index, interval);
             return true;
         }
         if session.topics.len() >= limit {
@@ -119,9 +103,9 @@ impl Shard {
             }
             return false;
         }
-        let from = session.subscription(id).map_or(HistoryStart::Live, |subscription| subscription.from);
-        let base = start(topic, from);
-        let blank = topic.kind() == TopicKind::Value && base != Version::NONE;
+        subscription.took(number);
+        let base = start(topic, subscription.from);
+        let blank = if topic.kind() == TopicKind::Value { base } else { Version::NONE };
         let index = self.views.join(topic, Subscriber { key, interval, blank });
         session.topics.insert(number, index);
         session.peer.note_matched(number, base, since, interval);
@@ -136,35 +120,50 @@ impl Shard {
             return false;
         };
         let ended = session.subscriptions.swap_remove(place);
-        let session_id = session.id;
-        let numbers: Vec<TopicNumber> = session.topics.keys().copied().collect();
+        session.matching.retain(|matching| matching.id != id);
         self.interests.remove(&ended.selector, (key, id));
-        self.matching.retain(|matching| !(matching.session == session_id && matching.id == id));
-        for number in numbers {
-            self.drop_interest(key, number, &ended.selector);
+        let numbers = match (ended.selector.exact(), ended.only) {
+            (Some(_), only) => Vec::from_iter(only),
+            // All topics of the session have to be looked at.
+            (None, _) => {
+                if !session.peer.charge((session.topics.len() / TOPICS_PER_CHARGE) as u64) {
+                    return true;
+                }
+                let views = &self.views;
+                let selected = |number: &TopicNumber| {
+                    views.get(*number).is_some_and(|view| ended.selector.matches(view.topic.path().as_str()))
+                };
+                session.topics.keys().copied().filter(selected).collect()
+            }
+        };
+        // And for each that the subscription selected, all other subscriptions.
+        let work = numbers.len().saturating_mul(session.subscriptions.len()) / TOPICS_PER_CHARGE;
+        if session.peer.charge(work as u64) {
+            for number in numbers {
+                self.drop_interest(key, number);
+            }
         }
         true
     }
 
-    fn drop_interest(&mut self, key: u32, number: TopicNumber, ended: &Selector) {
-        let Some(view) = self.views.get_mut(number) else { return };
-        let path = view.topic.path().clone();
-        if !ended.matches(path.as_str()) {
+    /// A topic may not be selected by the session any more.
+    fn drop_interest(&mut self, key: u32, number: TopicNumber) {
+        let (Some(session), Some(view)) = (self.sessions.get_mut(key as usize), self.views.get_mut(number)) else {
             return;
-        }
-        let Some(session) = self.sessions.get_mut(key as usize) else { return };
-        let still = session.subscriptions.iter().any(|subscription| subscription.selector.matches(path.as_str()));
-        let interval = session.interval_of(path.as_str());
+        };
         let Some(index) = session.topics.get(&number).copied() else { return };
-        if still {
-            if let Some(subscriber) = view.subscribers.get_mut(index as usize) {
-                subscriber.interval = interval;
+        match session.interval_of(view.topic.path().as_str()) {
+            Some(interval) => {
+                if let Some(subscriber) = view.subscribers.get_mut(index as usize) {
+                    subscriber.interval = interval;
+                }
             }
-            return;
+            None => {
+                session.topics.remove(&number);
+                session.peer.forget(number);
+                self.leave(number, index);
+            }
         }
-        session.topics.remove(&number);
-        session.peer.forget(number);
-        self.leave(number, index);
     }
 }
 
@@ -173,7 +172,7 @@ fn start(topic: &Topic, from: HistoryStart) -> Version {
     match (topic.kind(), from) {
         (TopicKind::Event, HistoryStart::Last(count)) => topic.before_last(count),
         (TopicKind::Event, HistoryStart::All) => topic.before_last(u64::MAX),
-        (TopicKind::Event, HistoryStart::After(version)) => topic.before_next(version),
+        (TopicKind::Event, HistoryStart::After(version)) => topic.from_after(version),
         (TopicKind::Value, _) if topic.retain() => Version::NONE,
         _ => topic.version(),
     }

@@ -1,21 +1,25 @@
 //! One worker's sessions.
 
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use outpour_core::peer::{Batch, Change, Peer, PeerConfig, PeerRequest, Topic};
 use outpour_core::wire::Condition;
-use outpour_core::{ErrorCode, Path, PublishNumber, SubscriptionId, Timestamp, TopicNumber, Version};
+use outpour_core::{ErrorCode, Path, PublishNumber, SubscriptionId, Timestamp, TopicKind, TopicNumber, Version};
 use slab::Slab;
 
 use super::fetching::Fetching;
-use super::matching::Matching;
 use super::session::Session;
-use super::views::Views;
+use super::views::{View, Views};
 use crate::broker::{Broker, Outcome, SessionId};
 use crate::log::Record;
 use crate::topics::SelectorIndex;
+
+/// How many requests are served before the broker is given back for others to use.
+const REQUESTS_AT_ONCE: usize = 1024;
+/// How many pages of subscriptions and fetches.
+const PAGES_AT_ONCE: usize = 8;
 
 /// The limits a shard keeps its sessions to.
 #[derive(Clone, Debug)]
@@ -46,9 +50,10 @@ pub struct Shard {
     generation: u32,
     pub(super) views: Views,
     pub(super) interests: SelectorIndex<(u32, SubscriptionId)>,
-    pub(super) matching: VecDeque<Matching>,
-    pub(super) fetching: VecDeque<Fetching>,
+    /// Sessions with requests.
     asking: VecDeque<u32>,
+    /// Sessions with subscriptions or fetches that can go on.
+    working: VecDeque<u32>,
     ready: VecDeque<u32>,
     alarms: BTreeSet<(Timestamp, u32)>,
     found: Vec<(u32, SubscriptionId)>,
@@ -65,9 +70,8 @@ impl Shard {
             generation: 0,
             views: Views::default(),
             interests: SelectorIndex::new(),
-            matching: VecDeque::new(),
-            fetching: VecDeque::new(),
             asking: VecDeque::new(),
+            working: VecDeque::new(),
             ready: VecDeque::new(),
             alarms: BTreeSet::new(),
             found: Vec::new(),
@@ -89,9 +93,12 @@ impl Shard {
             id: SessionId { shard: self.number, key, generation: self.generation },
             peer: Peer::new(Arc::clone(&self.config.peer), now),
             subscriptions: Vec::new(),
-            topics: std::collections::BTreeMap::new(),
+            topics: BTreeMap::new(),
+            matching: VecDeque::new(),
+            fetching: VecDeque::new(),
             ready: false,
             asking: false,
+            working: false,
             alarm: None,
         }));
         self.reschedule(key);
@@ -110,8 +117,6 @@ impl Shard {
         for (number, index) in &session.topics {
             self.leave(*number, *index);
         }
-        self.matching.retain(|matching| matching.session != session.id);
-        self.fetching.retain(|fetching| fetching.session != session.id);
     }
 
     /// A whole binary message came.
@@ -125,6 +130,13 @@ impl Shard {
         self.wake(key);
     }
 
+    /// A ping or pong of the transport came.
+    pub fn handle_control(&mut self, key: u32, now: Timestamp) {
+        if let Some(session) = self.sessions.get_mut(key as usize) {
+            session.peer.handle_control(now);
+        }
+    }
+
     /// A text message came.
     pub fn handle_text(&mut self, key: u32) {
         if let Some(session) = self.sessions.get_mut(key as usize) {
@@ -136,26 +148,52 @@ impl Shard {
     /// Whether [`serve`](Self::serve) has something to do.
     #[must_use]
     pub fn wants_broker(&self) -> bool {
-        !self.asking.is_empty()
-            || self.matching.iter().any(|matching| self.may_match(matching))
-            || self.fetching.iter().any(|fetching| self.may_fetch(fetching))
+        !self.asking.is_empty() || !self.working.is_empty()
     }
 
     /// Does what sessions ask for, as far as that is quickly done; the rest is left to the next call.
     /// `wall_ms` is the time of the log's clock, in milliseconds.
     pub fn serve(&mut self, broker: &mut Broker, wall_ms: u64, now: Timestamp) {
+        let mut left = REQUESTS_AT_ONCE;
         while let Some(key) = self.asking.pop_front() {
             while let Some(session) = self.sessions.get_mut(key as usize) {
+                if left == 0 {
+                    self.asking.push_front(key);
+                    return;
+                }
                 let Some(request) = session.peer.poll_request() else {
                     session.asking = false;
                     break;
                 };
+                left -= 1;
                 self.handle_request(key, request, broker, wall_ms, now);
             }
             self.wake(key);
         }
-        self.serve_matching(broker);
-        self.serve_fetching(broker);
+        for _ in 0..PAGES_AT_ONCE {
+            let Some(key) = self.working.pop_front() else { return };
+            let Some(session) = self.sessions.get_mut(key as usize) else { continue };
+            session.working = false;
+            let (may_match, may_fetch) = (session.may_match(), session.may_fetch());
+            if may_match {
+                self.match_page(key, broker, wall_ms);
+            }
+            if may_fetch {
+                self.fetch_page(key, broker, wall_ms);
+            }
+            self.seek_work(key);
+        }
+    }
+
+    /// Has [`serve`](Self::serve) go on with a session's subscriptions and fetches, if it may.
+    pub(super) fn seek_work(&mut self, key: u32) {
+        if let Some(session) = self.sessions.get_mut(key as usize)
+            && !session.working
+            && (session.may_match() || session.may_fetch())
+        {
+            session.working = true;
+            self.working.push_back(key);
+        }
     }
 
     fn handle_request(&mut self, key: u32, request: PeerRequest, broker: &mut Broker, wall_ms: u64, now: Timestamp) {
@@ -175,13 +213,19 @@ impl Shard {
                 broker.publish(session.id, record);
             }
             PeerRequest::Fetch { id, selector, history, limit } => {
-                let fetching = Fetching::new(session.id, id, selector, history, limit);
-                self.fetching.push_back(fetching);
+                session.fetching.push_back(Fetching::new(id, selector, history, limit));
+                self.seek_work(key);
             }
             PeerRequest::Repair { topic } => {
-                let base = self.views.get_mut(topic).map(|view| view.topic.version());
-                if let (true, Some(version)) = (session.topics.contains_key(&topic), base) {
-                    session.peer.note(topic, Version::NONE, version, Duration::ZERO);
+                let Some(index) = session.topics.get(&topic).copied() else { return };
+                let Some(View { topic: kept, subscribers }) = self.views.get(topic) else { return };
+                let interval = subscribers.get(index as usize).map_or(Duration::ZERO, |subscriber| subscriber.interval);
+                match kept.kind() {
+                    // Events only lead on from one another: the telling starts anew with all that are kept.
+                    TopicKind::Event => {
+                        session.peer.note_matched(topic, kept.before_last(u64::MAX), Some(kept.version()), interval);
+                    }
+                    _ => session.peer.note(topic, Version::NONE, kept.version(), interval),
                 }
             }
             _ => {}
@@ -198,8 +242,14 @@ impl Shard {
                 }
                 view.topic.update(update);
                 for subscriber in &mut view.subscribers {
-                    let base = if subscriber.blank { Version::NONE } else { update.base };
-                    subscriber.blank = false;
+                    let mut base = update.base;
+                    if subscriber.blank != Version::NONE {
+                        if update.version <= subscriber.blank {
+                            continue;
+                        }
+                        subscriber.blank = Version::NONE;
+                        base = Version::NONE;
+                    }
                     let Some(session) = self.sessions.get_mut(subscriber.key as usize) else { continue };
                     session.peer.note(update.topic, base, update.version, subscriber.interval);
                     if !session.ready {
@@ -215,7 +265,7 @@ impl Shard {
                 if !found.is_empty() {
                     let topic = Topic::new((**topic).clone());
                     for (key, id) in found.drain(..) {
-                        self.join(key, id, &topic, *version);
+                        self.join(key, id, &topic, Some(*version));
                     }
                 }
                 self.found = found;
@@ -272,6 +322,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key as usize) else { return false };
         let due = session.peer.poll_transmit(&self.views, batch, limit, now);
         self.reschedule(key);
+        self.seek_work(key);
         due
     }
 
@@ -279,6 +330,13 @@ impl Shard {
     #[must_use]
     pub fn poll_close(&self, key: u32) -> Option<u16> {
         self.sessions.get(key as usize)?.peer.poll_close()
+    }
+
+    /// Whether a session has been said goodbye to, so that a transport that takes no more bytes need
+    /// not be waited for.
+    #[must_use]
+    pub fn is_over(&self, key: u32) -> bool {
+        self.sessions.get(key as usize).is_none_or(|session| session.peer.is_over())
     }
 
     /// Whether the driver should leave a session's transport unread for now.

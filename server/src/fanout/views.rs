@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use hashbrown::HashMap;
-use outpour_core::TopicNumber;
 use outpour_core::peer::{Topic, Topics};
+use outpour_core::{TopicNumber, Version};
 
 /// One session's interest in a topic.
 #[derive(Clone, Copy, Debug)]
@@ -13,8 +13,9 @@ pub(super) struct Subscriber {
     pub(super) key: u32,
     /// The least time between two tellings.
     pub(super) interval: Duration,
-    /// Whether the session holds nothing that a delta could start from.
-    pub(super) blank: bool,
+    /// The version of the value that the session was not told, so that it holds nothing that a delta
+    /// could start from; otherwise [`Version::NONE`].
+    pub(super) blank: Version,
 }
 
 /// A topic as the shard's sessions are told of it.
@@ -31,6 +32,10 @@ pub(super) struct Views {
 }
 
 impl Views {
+    pub(super) fn get(&self, number: TopicNumber) -> Option<&View> {
+        self.views.get(&number)
+    }
+
     pub(super) fn get_mut(&mut self, number: TopicNumber) -> Option<&mut View> {
         self.views.get_mut(&number)
     }
@@ -45,6 +50,15 @@ impl Views {
             self.views.entry(topic.number()).or_insert_with(|| View { topic: topic.clone(), subscribers: Vec::new() });
         view.subscribers.push(subscriber);
         (view.subscribers.len() - 1) as u32
+    }
+
+    /// Another subscription of a session selects the topic: the shorter interval holds.
+    pub(super) fn quicken(&mut self, number: TopicNumber, index: u32, interval: Duration) {
+        if let Some(view) = self.views.get_mut(&number)
+            && let Some(subscriber) = view.subscribers.get_mut(index as usize)
+        {
+            subscriber.interval = subscriber.interval.min(interval);
+        }
     }
 
     /// Removes a subscriber, and the view if it was the last. Returns the key of the subscriber
