@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use mio::net::TcpStream;
-use outpour_core::Timestamp;
 use outpour_core::peer::Batch;
+use outpour_core::{ErrorCode, Timestamp};
 
 use crate::websocket::{
     Event, Limits, MessageKind, Opcode, Reader, Upgrade, UpgradePolicy, UpgradeStatus, close_frame, header, pong,
@@ -26,6 +26,11 @@ pub(super) struct Connection {
     unsent: VecDeque<Bytes>,
     /// Whether the socket may have bytes that have not been read.
     pub(super) readable: bool,
+    /// Whether the client has closed its side, or the socket is broken: reading goes on until it says so.
+    pub(super) ended: bool,
+    /// Whether there was no room for the connection: it is only told so.
+    pub(super) refused: bool,
+    finished: bool,
     /// When a connection that is over is dropped although the client has not closed its side.
     pub(super) linger: Option<Timestamp>,
 }
@@ -54,6 +59,8 @@ pub(super) enum ReadOutcome {
 pub(super) trait Receiver {
     fn message(&mut self, message: &[u8]);
     fn text(&mut self);
+    /// A ping or pong came.
+    fn control(&mut self);
     /// Whether the session wants no more for now.
     fn is_full(&self) -> bool;
 }
@@ -66,6 +73,9 @@ impl Connection {
             phase: Phase::Upgrading(Vec::new()),
             unsent: VecDeque::new(),
             readable: false,
+            ended: false,
+            refused: false,
+            finished: false,
             linger: None,
         }
     }
@@ -112,8 +122,8 @@ impl Connection {
                 self.upgrade(head, policy, limits, session);
             }
         }
-        // A short read has emptied the socket; the next event tells of more.
-        if filled || !self.readable {
+        // A short read has emptied the socket; the next event tells of more. None follows the end.
+        if filled || self.ended {
             ReadOutcome::More
         } else {
             self.readable = false;
@@ -151,8 +161,11 @@ impl Connection {
                 Ok(None) => break None,
                 Ok(Some(Event::Message { kind: MessageKind::Binary, payload })) => session.message(&payload),
                 Ok(Some(Event::Message { kind: MessageKind::Text, .. })) => session.text(),
-                Ok(Some(Event::Ping(payload))) => newest_ping = Some(pong(&payload)),
-                Ok(Some(Event::Pong(_))) => {}
+                Ok(Some(Event::Ping(payload))) => {
+                    session.control();
+                    newest_ping = Some(pong(&payload));
+                }
+                Ok(Some(Event::Pong(_))) => session.control(),
                 Ok(Some(Event::Close { code, .. })) => break Some(close_frame(code, "")),
                 Err(error) => break Some(close_frame(Some(error.close_code()), &error.to_string())),
             }
@@ -179,18 +192,27 @@ impl Connection {
         match self.phase {
             Phase::Open(_) => self.close_with(Bytes::copy_from_slice(&close_frame(Some(code), ""))),
             // Without an upgrade there is nobody to tell in frames.
-            Phase::Upgrading(_) => {
-                let body = b"The request did not come in time.\n";
-                self.close_with(Bytes::from(crate::websocket::http_response(408, "text/plain; charset=utf-8", body)));
+            Phase::Upgrading(_) if code == ErrorCode::ShuttingDown.number() => {
+                self.answer(503, &format!("{}\n", ErrorCode::ShuttingDown.message()));
             }
+            Phase::Upgrading(_) => self.answer(408, "The request did not come in time.\n"),
             Phase::Closing => {}
         }
     }
 
+    /// Answers with a page, whatever was or will be asked for, and closes.
+    pub(super) fn answer(&mut self, status: u16, sentence: &str) {
+        let page = crate::websocket::http_response(status, "text/plain; charset=utf-8", sentence.as_bytes());
+        self.close_with(Bytes::from(page));
+    }
+
     /// Tells the client that nothing more follows.
-    pub(super) fn finish(&self) {
-        // The client may have gone first.
-        let _gone = self.socket.shutdown(std::net::Shutdown::Write);
+    pub(super) fn finish(&mut self) {
+        if !self.finished {
+            self.finished = true;
+            // The client may have gone first.
+            let _gone = self.socket.shutdown(std::net::Shutdown::Write);
+        }
     }
 
     /// Sends what is unsent. `Ok(true)` when all of it is.

@@ -1,6 +1,6 @@
 //! Accepting connections.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,11 +12,12 @@ use socket2::SockRef;
 
 use super::GatewayConfig;
 use super::shared::Shared;
-use crate::websocket::http_response;
 
 const ACCEPT: Token = Token(0);
 /// How long to leave the queue alone when the system has no descriptors or memory for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How many connections beyond the limit are told so at a time; more are dropped without a word.
+const MAX_REFUSED: usize = 256;
 /// Bytes that may wait unsent in the kernel before a socket counts as full. Small, so that what a
 /// slow client is owed waits where it can still be merged.
 const UNSENT_LIMIT: u32 = 64 << 10;
@@ -63,12 +64,12 @@ impl Listener {
         while !self.shared.is_stopping() {
             match self.socket.accept() {
                 Ok((socket, address)) => {
-                    if self.shared.connections.load(Ordering::Relaxed) >= self.config.max_connections {
-                        refuse(socket);
+                    let full = self.shared.connections.load(Ordering::Relaxed) >= self.config.max_connections;
+                    if full && self.shared.refused.load(Ordering::Relaxed) >= MAX_REFUSED {
                         continue;
                     }
                     tune(&socket);
-                    self.shared.hand_over(socket, address);
+                    self.shared.hand_over(socket, address, full);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -80,14 +81,6 @@ impl Listener {
         }
         None
     }
-}
-
-/// The gateway has as many connections as it may.
-fn refuse(mut socket: TcpStream) {
-    let body =
-        b"The gateway has as many connections as it may: try later or elsewhere, or raise limits.max_connections.\n";
-    // The client may be gone already, and nobody waits for it.
-    let _sent = socket.write(&http_response(503, "text/plain; charset=utf-8", body));
 }
 
 fn tune(socket: &TcpStream) {

@@ -23,6 +23,8 @@ pub(super) struct Shared {
     listener: Waker,
     start: Instant,
     pub(super) connections: AtomicUsize,
+    /// Connections that there was no room for, and that are being told so.
+    pub(super) refused: AtomicUsize,
     pub(super) stopping: AtomicBool,
     in_order: AtomicBool,
     messages: AtomicU64,
@@ -38,10 +40,19 @@ struct Inbox {
     connections: AtomicUsize,
 }
 
+/// A connection on its way to a worker.
+#[derive(Debug)]
+pub(super) struct NewConnection {
+    pub(super) socket: TcpStream,
+    pub(super) address: SocketAddr,
+    /// Whether there is no room for it.
+    pub(super) refused: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Post {
     pub(super) outcomes: Vec<Outcome>,
-    pub(super) connections: Vec<(TcpStream, SocketAddr)>,
+    pub(super) connections: Vec<NewConnection>,
 }
 
 /// The polls of the listener and of each worker.
@@ -65,6 +76,7 @@ impl Shared {
             listener,
             start: Instant::now(),
             connections: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             in_order: AtomicBool::new(false),
             messages: AtomicU64::new(0),
@@ -83,8 +95,9 @@ impl Shared {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
     }
 
-    /// Lends the broker, and gives every worker what followed, in order, before anyone else has it.
-    pub(super) fn with_broker(&self, act: impl FnOnce(&mut Broker)) {
+    /// Lends the broker to a worker, and gives every worker what followed, in order, before anyone
+    /// else has it. The one that asked is not woken: it looks at its post next.
+    pub(super) fn with_broker(&self, worker: usize, act: impl FnOnce(&mut Broker)) {
         let mut broker = lock(&self.broker);
         act(&mut broker);
         if !broker.has_outcomes() {
@@ -95,29 +108,33 @@ impl Shared {
             let mut post = lock(&inbox.post);
             let had_post = !post.outcomes.is_empty();
             post.outcomes.extend(outcomes.iter().filter(|outcome| concerns(outcome, number)).cloned());
-            if !had_post && !post.outcomes.is_empty() {
+            if !had_post && !post.outcomes.is_empty() && number != worker {
                 wake(&inbox.waker);
             }
         }
     }
 
     /// Gives a connection to the worker that has the fewest.
-    pub(super) fn hand_over(&self, socket: TcpStream, address: SocketAddr) {
+    pub(super) fn hand_over(&self, socket: TcpStream, address: SocketAddr, refused: bool) {
         let fewest = self.inboxes.iter().min_by_key(|inbox| inbox.connections.load(Ordering::Relaxed));
         if let Some(inbox) = fewest {
             inbox.connections.fetch_add(1, Ordering::Relaxed);
-            self.connections.fetch_add(1, Ordering::Relaxed);
-            lock(&inbox.post).connections.push((socket, address));
+            self.count_of(refused).fetch_add(1, Ordering::Relaxed);
+            lock(&inbox.post).connections.push(NewConnection { socket, address, refused });
             wake(&inbox.waker);
         }
     }
 
     /// A worker's connection is gone.
-    pub(super) fn gone(&self, worker: usize) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn gone(&self, worker: usize, refused: bool) {
+        self.count_of(refused).fetch_sub(1, Ordering::Relaxed);
         if let Some(inbox) = self.inboxes.get(worker) {
             inbox.connections.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    const fn count_of(&self, refused: bool) -> &AtomicUsize {
+        if refused { &self.refused } else { &self.connections }
     }
 
     /// Takes a worker's post; `post` is left for the next.

@@ -11,7 +11,7 @@ use outpour_core::{ErrorCode, Timestamp};
 
 use super::GatewayConfig;
 use super::connection::{Connection, ReadOutcome, Receiver};
-use super::shared::{Post, Shared, WAKE};
+use super::shared::{NewConnection, Post, Shared, WAKE};
 use crate::fanout::Shard;
 use crate::websocket::Limits;
 
@@ -38,6 +38,8 @@ pub(super) struct Worker {
     open: usize,
     /// Sessions whose sockets may have more to read.
     readable: VecDeque<u32>,
+    /// Sessions whose clients are gone, but may have left requests.
+    gone: Vec<u32>,
     /// Connections that are over, oldest first.
     lingering: VecDeque<(Timestamp, u32)>,
     batch: Batch,
@@ -61,6 +63,10 @@ impl Receiver for ToSession<'_> {
         self.shard.handle_text(self.key);
     }
 
+    fn control(&mut self) {
+        self.shard.handle_control(self.key, self.now);
+    }
+
     fn is_full(&self) -> bool {
         self.shard.is_congested(self.key)
     }
@@ -79,6 +85,7 @@ impl Worker {
             connections: Vec::new(),
             open: 0,
             readable: VecDeque::new(),
+            gone: Vec::new(),
             lingering: VecDeque::new(),
             batch: Batch::default(),
             post: Post::default(),
@@ -103,8 +110,9 @@ impl Worker {
                     continue;
                 }
                 let key = event.token().0 as u32;
-                if event.is_readable() || event.is_read_closed() || event.is_error() {
-                    self.note_readable(key);
+                let ended = event.is_read_closed() || event.is_error();
+                if event.is_readable() || ended {
+                    self.note_readable(key, ended);
                 }
                 if event.is_writable() {
                     self.shard.wake(key);
@@ -113,7 +121,10 @@ impl Worker {
             }
             self.read(&mut scratch, now);
             if self.shard.wants_broker() {
-                self.shared.with_broker(|broker| self.shard.serve(broker, Shared::wall_ms(), now));
+                self.shared.with_broker(self.number, |broker| self.shard.serve(broker, Shared::wall_ms(), now));
+            }
+            for key in std::mem::take(&mut self.gone) {
+                self.drop_connection(key);
             }
             // Everything that the broker had decided when it was lent is known before anyone is told.
             self.take_post(now);
@@ -138,10 +149,10 @@ impl Worker {
         Some(next - now + Duration::from_millis(1))
     }
 
-    fn note_readable(&mut self, key: u32) {
-        if let Some(Some(connection)) = self.connections.get_mut(key as usize)
-            && !connection.readable
-        {
+    fn note_readable(&mut self, key: u32, ended: bool) {
+        let Some(Some(connection)) = self.connections.get_mut(key as usize) else { return };
+        connection.ended |= ended;
+        if !connection.readable {
             connection.readable = true;
             self.readable.push_back(key);
         }
@@ -161,7 +172,7 @@ impl Worker {
                 outcome = connection.read(scratch, &self.config.upgrade, self.limits, &mut session);
             }
             match outcome {
-                ReadOutcome::Gone => self.drop_connection(key),
+                ReadOutcome::Gone => self.gone.push(key),
                 // A session that asks for more than it reads is left alone until it has read.
                 ReadOutcome::More if session.is_full() => connection.readable = false,
                 ReadOutcome::More => {
@@ -180,8 +191,17 @@ impl Worker {
         for outcome in post.outcomes.drain(..) {
             self.shard.handle_outcome(&outcome);
         }
-        for (socket, address) in post.connections.drain(..) {
-            self.accept(Box::new(Connection::new(socket, address)), now);
+        for NewConnection { socket, address, refused } in post.connections.drain(..) {
+            if self.leaving_until.is_some() {
+                self.shared.gone(self.number, refused);
+                continue;
+            }
+            let mut connection = Box::new(Connection::new(socket, address));
+            if refused {
+                connection.refused = true;
+                connection.answer(503, &format!("{}\n", ErrorCode::TooManyConnections.message()));
+            }
+            self.accept(connection, now);
         }
         self.post = post;
     }
@@ -192,7 +212,7 @@ impl Worker {
         if let Err(error) = self.poll.registry().register(&mut connection.socket, Token(key as usize), interest) {
             tracing::warn!(%error, "a connection can't be watched");
             self.shard.close(key);
-            self.shared.gone(self.number);
+            self.shared.gone(self.number, connection.refused);
             return;
         }
         let place = key as usize;
@@ -203,7 +223,8 @@ impl Worker {
             *slot = Some(connection);
             self.open += 1;
         }
-        self.note_readable(key);
+        self.note_readable(key, false);
+        self.shard.wake(key);
     }
 
     /// Tells every session that has something to be told, as far as its socket takes it.
@@ -217,7 +238,7 @@ impl Worker {
             if !connection.is_open() {
                 if !connection.is_closing() && self.shard.poll_transmit(key, &mut self.batch, MESSAGE_BYTES, now) {
                     // Whatever a session has to say before the upgrade is that it is over.
-                    connection.close(ErrorCode::HandshakeTimeout.number());
+                    connection.close(self.shard.poll_close(key).unwrap_or_default());
                     self.flush(key, now);
                 }
                 continue;
@@ -246,7 +267,7 @@ impl Worker {
                         again.push(key);
                     }
                     if was_congested {
-                        self.note_readable(key);
+                        self.note_readable(key, false);
                     }
                 }
             }
@@ -264,11 +285,11 @@ impl Worker {
             self.drop_connection(key);
             return false;
         };
-        if connection.is_closing() && connection.linger.is_none() {
-            // A client that does not even take the last word is not waited for any longer either.
-            if flushed {
-                connection.finish();
-            }
+        if connection.is_closing() && flushed {
+            connection.finish();
+        }
+        // A client that does not even take the last word is not waited for any longer either.
+        if connection.linger.is_none() && (connection.is_closing() || !flushed && self.shard.is_over(key)) {
             connection.linger = Some(now + LINGER);
             self.lingering.push_back((now + LINGER, key));
         }
@@ -295,7 +316,7 @@ impl Worker {
         }
         tracing::debug!(address = %connection.address, "disconnected");
         self.shard.close(key);
-        self.shared.gone(self.number);
+        self.shared.gone(self.number, connection.refused);
         self.open -= 1;
     }
 
