@@ -104,7 +104,7 @@ pub struct Peer {
     answers: Answers,
     /// The largest message that the client takes.
     message_limit: usize,
-    /// The newest version told.
+    /// The newest position told: the mark, but for what is held back.
     told: Version,
     mark: Version,
     heard: Timestamp,
