@@ -6,6 +6,8 @@ use core::time::Duration;
 
 /// The longest wait before the first attempt after a connection that had been live.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The longest time for which a gateway can ask a client to stay away.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
 /// A doubling back-off that draws its waits from a seed.
 #[derive(Clone, Debug)]
@@ -21,28 +23,22 @@ impl Backoff {
         Self { base, cap, random: seed, failures: 0 }
     }
 
-    /// A connection came about.
+    /// A connection has proved to last.
     pub(super) const fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// Attempts that have failed since the last connection.
-    pub(super) const fn failures(&self) -> u32 {
-        self.failures
-    }
-
-    /// How long to wait now. `prompt` after losing a connection that had been live: its first retry
-    /// comes at once. At least `at_least`, which the gateway may have named.
-    pub(super) fn next(&mut self, prompt: bool, at_least: Duration) -> Duration {
-        let ceiling = if prompt && at_least.is_zero() {
+    /// How long to wait now. `prompt` after losing a connection that had been live: the first retry
+    /// comes at once, unless such losses follow each other closely. At least `asked`, which the
+    /// gateway may have named.
+    pub(super) fn next(&mut self, prompt: bool, asked: Duration) -> Duration {
+        let ceiling = if prompt && asked.is_zero() && self.failures == 0 {
             FIRST_RETRY
         } else {
             self.base.saturating_mul(1 << self.failures.min(16)).min(self.cap)
         };
-        if !prompt {
-            self.failures = self.failures.saturating_add(1);
-        }
-        at_least + self.up_to(ceiling)
+        self.failures = self.failures.saturating_add(1);
+        asked.min(LONGEST_ASKED) + self.up_to(ceiling)
     }
 
     /// Evenly from zero up to `ceiling`.
@@ -82,9 +78,17 @@ mod tests {
 
     #[test]
     fn comes_back_at_once_unless_told_otherwise() {
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(20), 7);
-        assert!(backoff.next(true, Duration::ZERO) <= FIRST_RETRY);
-        let wait = backoff.next(true, Duration::from_secs(3));
+        let backoff = || Backoff::new(Duration::from_secs(1), Duration::from_secs(20), 7);
+        assert!(backoff().next(true, Duration::ZERO) <= FIRST_RETRY);
+        let wait = backoff().next(true, Duration::from_secs(3));
         assert!(wait >= Duration::from_secs(3) && wait <= Duration::from_secs(4));
+        assert!(backoff().next(true, Duration::MAX) <= Duration::from_secs(3601), "nobody is sent away for good");
+    }
+
+    #[test]
+    fn does_not_hammer_a_gateway_that_welcomes_and_drops_at_once() {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(20), 7);
+        let waited: Duration = (0..100).map(|_| backoff.next(true, Duration::ZERO)).sum();
+        assert!(waited > Duration::from_secs(500), "{waited:?}");
     }
 }

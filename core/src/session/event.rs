@@ -89,7 +89,7 @@ pub enum Request {
 pub enum Event {
     /// On the way to a gateway.
     Connecting {
-        /// Counts attempts since the last connection.
+        /// Counts attempts since the last connection, from 1.
         attempt: u32,
     },
     /// Live.

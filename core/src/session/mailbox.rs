@@ -8,7 +8,11 @@ use crate::path::Path;
 /// The updates of one subscription that the application has not taken yet.
 ///
 /// While there is room every update waits. Past it only the newest value of each topic does, and
-/// of events only which are missing.
+/// of events only which are missing: these wait in the order in which their topics ran out of room,
+/// and go to the end of the queue as room comes free. So no topic waits for another for ever.
+///
+/// What is held is bounded by the limits and by one value for each topic, which the topic's replica
+/// shares.
 #[derive(Debug)]
 pub(super) struct Mailbox {
     queue: VecDeque<Update>,
@@ -16,58 +20,83 @@ pub(super) struct Mailbox {
     max_count: usize,
     max_bytes: usize,
     /// What came while there was no room: one entry for each topic.
-    overflow: BTreeMap<Path, Overflow>,
+    overflow: BTreeMap<Path, Waiting>,
+    order: BTreeMap<u64, Path>,
+    last_ticket: u64,
     /// Whether the application has been told that there is something to take.
     pub(super) announced: bool,
 }
 
-/// What is left of the updates of one topic that there was no room for.
-#[derive(Debug, Default)]
-struct Overflow {
-    /// The topic was removed, and perhaps made anew since.
-    removal: Option<Update>,
-    newest: Option<Update>,
+#[derive(Debug)]
+struct Waiting {
+    ticket: u64,
+    update: Update,
+    /// The application has heard nothing of the topic yet.
+    is_first: bool,
 }
 
 impl Mailbox {
     pub(super) const fn new(max_count: usize, max_bytes: usize) -> Self {
-        Self { queue: VecDeque::new(), bytes: 0, max_count, max_bytes, overflow: BTreeMap::new(), announced: false }
+        Self {
+            queue: VecDeque::new(),
+            bytes: 0,
+            max_count,
+            max_bytes,
+            overflow: BTreeMap::new(),
+            order: BTreeMap::new(),
+            last_ticket: 0,
+            announced: false,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.overflow.is_empty()
     }
 
-    pub(super) fn push(&mut self, update: Update) {
+    /// Takes an update in; `is_first` if nothing has been told of its topic before.
+    pub(super) fn push(&mut self, update: Update, is_first: bool) {
         // What follows an overflowed update of the same topic must not overtake it.
         if let Some(waiting) = self.overflow.get_mut(&update.path) {
-            waiting.merge(update);
-            return;
-        }
-        let size = size(&update);
-        let room = self.queue.is_empty()
-            || self.queue.len() < self.max_count && self.bytes.saturating_add(size) <= self.max_bytes;
-        if room {
-            self.bytes += size;
-            self.queue.push_back(update);
+            if waiting.is_first && update.kind == UpdateKind::Removed {
+                // It came and went unseen.
+                self.order.remove(&waiting.ticket);
+                self.overflow.remove(&update.path);
+            } else {
+                merge(&mut waiting.update, update);
+            }
+        } else if self.has_room(&update) {
+            self.enqueue(update);
         } else {
-            self.overflow.entry(update.path.clone()).or_default().merge(update);
+            self.last_ticket += 1;
+            let ticket = self.last_ticket;
+            let path = update.path.clone();
+            self.order.insert(ticket, path.clone());
+            self.overflow.insert(path, Waiting { ticket, update: shed(update), is_first });
         }
     }
 
     pub(super) fn take(&mut self) -> Option<Update> {
-        if let Some(update) = self.queue.pop_front() {
-            self.bytes -= size(&update);
-            return Some(update);
+        let taken = self.queue.pop_front()?;
+        self.bytes -= size(&taken);
+        while let Some((_, path)) = self.order.first_key_value()
+            && let Some(waiting) = self.overflow.get(path)
+            && self.has_room(&waiting.update)
+            && let Some((_, path)) = self.order.pop_first()
+            && let Some(waiting) = self.overflow.remove(&path)
+        {
+            self.enqueue(waiting.update);
         }
-        let mut first = self.overflow.first_entry()?;
-        if let Some(removal) = first.get_mut().removal.take() {
-            if first.get().newest.is_none() {
-                first.remove();
-            }
-            return Some(removal);
-        }
-        first.remove().newest
+        Some(taken)
+    }
+
+    fn has_room(&self, update: &Update) -> bool {
+        self.queue.is_empty()
+            || self.queue.len() < self.max_count && self.bytes.saturating_add(size(update)) <= self.max_bytes
+    }
+
+    fn enqueue(&mut self, update: Update) {
+        self.bytes += size(&update);
+        self.queue.push_back(update);
     }
 }
 
@@ -78,26 +107,25 @@ fn size(update: &Update) -> usize {
     }
 }
 
-impl Overflow {
-    /// Lets a newer update take the place of older ones.
-    fn merge(&mut self, update: Update) {
-        let before = self.newest.take();
-        let wire_bytes = update.wire_bytes + before.as_ref().map_or(0, |before| before.wire_bytes);
-        let kind = match (before.map(|before| before.kind), update.kind) {
-            (_, UpdateKind::Removed) => {
-                self.removal = Some(Update { path: update.path, kind: UpdateKind::Removed, wire_bytes });
-                return;
-            }
-            (Some(UpdateKind::Gap { first, .. }), UpdateKind::Gap { last, .. }) => UpdateKind::Gap { first, last },
-            // An event that there is no room for is missing.
-            (Some(UpdateKind::Gap { first, .. }), UpdateKind::Event { sequence, .. }) => {
-                UpdateKind::Gap { first, last: sequence }
-            }
-            (_, UpdateKind::Event { sequence, .. }) => UpdateKind::Gap { first: sequence, last: sequence },
-            (_, kind) => kind,
-        };
-        self.newest = Some(Update { path: update.path, kind, wire_bytes });
-    }
+/// What is kept of an update that there is no room for.
+fn shed(update: Update) -> Update {
+    let kind = match update.kind {
+        UpdateKind::Event { sequence, .. } => UpdateKind::Gap { first: sequence, last: sequence },
+        other => other,
+    };
+    Update { kind, ..update }
+}
+
+/// Lets a newer update of the same topic take the place of one that overflowed.
+fn merge(waiting: &mut Update, update: Update) {
+    let wire_bytes = waiting.wire_bytes + update.wire_bytes;
+    let update = shed(update);
+    *waiting = match (&waiting.kind, &update.kind) {
+        (UpdateKind::Gap { first, .. }, UpdateKind::Gap { last, .. }) => {
+            Update { kind: UpdateKind::Gap { first: *first, last: *last }, wire_bytes, ..update }
+        }
+        _ => Update { wire_bytes, ..update },
+    };
 }
 
 #[cfg(test)]
@@ -105,6 +133,7 @@ mod tests {
     use super::*;
     use crate::position::Version;
     use crate::value::Value;
+    use alloc::format;
     use alloc::vec::Vec;
 
     fn value(path: &str, version: u64) -> Update {
@@ -121,6 +150,10 @@ mod tests {
         Update { path: Path::new(path).unwrap(), kind, wire_bytes: 1 }
     }
 
+    fn removed(path: &str) -> Update {
+        Update { path: Path::new(path).unwrap(), kind: UpdateKind::Removed, wire_bytes: 1 }
+    }
+
     fn drain(mailbox: &mut Mailbox) -> Vec<Update> {
         core::iter::from_fn(|| mailbox.take()).collect()
     }
@@ -129,8 +162,8 @@ mod tests {
     fn a_slow_application_loses_intermediate_values_and_never_the_newest() {
         let mut mailbox = Mailbox::new(2, 1 << 20);
         for version in 1..=100 {
-            mailbox.push(value("a", version));
-            mailbox.push(value("b", version));
+            mailbox.push(value("a", version), version == 1);
+            mailbox.push(value("b", version), version == 1);
         }
         let told = drain(&mut mailbox);
         assert_eq!(told.len(), 4);
@@ -144,12 +177,52 @@ mod tests {
     fn events_without_room_become_a_gap_that_says_which() {
         let mut mailbox = Mailbox::new(3, 1 << 20);
         for sequence in 1..=10 {
-            mailbox.push(event("a", sequence));
+            mailbox.push(event("a", sequence), sequence == 1);
         }
         let told = drain(&mut mailbox);
         assert_eq!(told[..3], [event("a", 1), event("a", 2), event("a", 3)]);
         assert_eq!(told[3].kind, UpdateKind::Gap { first: 4, last: 10 });
-        mailbox.push(event("a", 11));
+        mailbox.push(event("a", 11), false);
         assert_eq!(drain(&mut mailbox), [event("a", 11)]);
+    }
+
+    #[test]
+    fn a_topic_that_found_no_room_does_not_wait_for_a_busy_one() {
+        let mut mailbox = Mailbox::new(4, 1 << 20);
+        for version in 1..=4 {
+            mailbox.push(value("busy", version), version == 1);
+        }
+        mailbox.push(value("quiet", 5), true);
+        // The application takes as fast as the busy topic changes, and never catches up.
+        let heard = (6..20).any(|version| {
+            let taken = mailbox.take();
+            mailbox.push(value("busy", version), false);
+            taken == Some(value("quiet", 5))
+        });
+        assert!(heard);
+    }
+
+    #[test]
+    fn topics_that_come_and_go_unseen_leave_nothing_behind() {
+        let mut mailbox = Mailbox::new(1, 1 << 20);
+        mailbox.push(value("seen", 1), true);
+        mailbox.push(removed("seen"), false);
+        for version in 2..1000 {
+            let path = format!("unseen/{version}");
+            mailbox.push(value(&path, version), true);
+            mailbox.push(removed(&path), false);
+        }
+        assert_eq!(drain(&mut mailbox), [value("seen", 1), removed("seen")]);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let mut mailbox = Mailbox::new(1000, 20);
+        for version in 1..=100 {
+            mailbox.push(value(&format!("a/{}", version % 10), version), version <= 10);
+            assert!(mailbox.bytes <= 20);
+        }
+        assert_eq!(mailbox.overflow.len() + mailbox.queue.len(), 12);
+        assert_eq!(drain(&mut mailbox).len(), 12);
     }
 }

@@ -3,9 +3,12 @@
 //! A [`Session`] outlives its connections: what is subscribed to stays so, replicas stay readable,
 //! and what was published is sent until it is settled.
 
+mod aliases;
 mod backoff;
 mod config;
 mod event;
+mod events;
+mod fetches;
 mod inbound;
 mod link;
 mod mailbox;
@@ -13,6 +16,7 @@ mod outbound;
 mod publishing;
 mod replicas;
 mod subscriptions;
+mod telling;
 
 pub use config::{SessionConfig, SubscribeOptions};
 pub use event::{
@@ -21,22 +25,24 @@ pub use event::{
 };
 pub use publishing::{Publication, PublicationChange};
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::error::ErrorCode;
 use crate::path::Path;
-use crate::position::{Epoch, FetchId, Partition, PublisherId, SubscriptionId, TopicNumber, Version};
+use crate::position::{Epoch, Partition, PublisherId, SubscriptionId, TopicNumber, Version};
 use crate::selector::Selector;
 use crate::time::Timestamp;
 use crate::value::Value;
-use crate::wire::{HistoryStart, Welcome};
-use link::{Link, Phase};
+use crate::wire::Welcome;
+use events::Events;
+use fetches::Fetches;
+use link::{Link, NORMAL_CLOSE, Phase};
 use publishing::{Publishing, Verdict};
 use replicas::{KnownTopic, Replicas};
-use subscriptions::Subscription;
+use subscriptions::Subscriptions;
 
 /// The client's half of the protocol.
 ///
@@ -73,38 +79,31 @@ pub struct Session {
     publisher: PublisherId,
     link: Link,
     replicas: Replicas,
-    subscriptions: BTreeMap<SubscriptionId, Subscription>,
-    last_subscription: u32,
+    subscriptions: Subscriptions,
     publishing: Publishing,
-    fetches: BTreeMap<FetchId, Fetch>,
-    last_fetch: u32,
-    /// What has to be said on this connection, in this order.
+    fetches: Fetches,
+    /// What has to be said of subscriptions on this connection, in this order.
     outgoing: VecDeque<Outgoing>,
+    /// How many of these there have been.
+    requests: u64,
+    /// The topics of which a snapshot is to be asked for.
+    repairs: BTreeSet<TopicNumber>,
     pong: Option<u64>,
     welcome: Option<Welcome>,
     epoch: Option<Epoch>,
     marks: BTreeMap<Partition, Version>,
-    events: VecDeque<Event>,
+    events: Events,
     readable: VecDeque<SubscriptionId>,
+    /// The session is to be closed when every publish is settled, and by then at the latest.
+    flush_until: Option<Timestamp>,
     statistics: Statistics,
 }
 
-#[derive(Debug)]
-struct Fetch {
-    selector: Selector,
-    history: Option<HistoryStart>,
-    limit: u64,
-    items: Vec<FetchedItem>,
-}
-
-/// Something to be said to the gateway.
-#[derive(Clone, Copy, Debug)]
+/// Something to be said to the gateway of subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outgoing {
-    Hello,
     Subscribe(SubscriptionId),
     Unsubscribe(SubscriptionId),
-    Fetch(FetchId),
-    Repair(TopicNumber),
 }
 
 /// Up to where a session has been told everything: what the next connection can go on from.
@@ -127,37 +126,43 @@ impl Session {
             config,
             publisher,
             replicas: Replicas::default(),
-            subscriptions: BTreeMap::new(),
-            last_subscription: 0,
+            subscriptions: Subscriptions::default(),
             publishing: Publishing::default(),
-            fetches: BTreeMap::new(),
-            last_fetch: 0,
+            fetches: Fetches::default(),
             outgoing: VecDeque::new(),
+            requests: 0,
+            repairs: BTreeSet::new(),
             pong: None,
             welcome: None,
             epoch: None,
             marks: BTreeMap::new(),
-            events: VecDeque::new(),
+            events: Events::default(),
             readable: VecDeque::new(),
+            flush_until: None,
             statistics: Statistics::default(),
         }
     }
 
     /// Connects, and from then on stays connected as well as it can.
     pub fn connect(&mut self, now: Timestamp) {
+        let now = self.link.advance(now);
         if matches!(self.link.phase, Phase::Idle) {
             self.dial(now);
         }
     }
 
-    /// Ends the session in order: when every publish is settled, or `flush` is over.
+    /// Ends the session in order: when every publish is settled, or `flush` is over. Connections
+    /// lost meanwhile are replaced as before.
     pub fn close(&mut self, flush: Duration, now: Timestamp) {
+        let now = self.link.advance(now);
         match self.link.phase {
-            Phase::Closed | Phase::Closing { .. } => {}
-            Phase::Live { transport, .. } if !self.publishing.is_empty() && !flush.is_zero() => {
-                self.link.phase = Phase::Closing { transport, deadline: now + flush };
+            Phase::Closed => {}
+            Phase::Idle => self.finish(ErrorCode::Closed, String::new()),
+            _ if flush.is_zero() || self.publishing.is_empty() => self.finish(ErrorCode::Closed, String::new()),
+            _ => {
+                let until = now + flush;
+                self.flush_until = Some(self.flush_until.map_or(until, |earlier| earlier.min(until)));
             }
-            _ => self.finish(ErrorCode::Closed, String::new()),
         }
     }
 
@@ -165,18 +170,25 @@ impl Session {
     /// settled by one [`Event::PublishSettled`].
     ///
     /// # Errors
-    /// [`ErrorCode::QueueFull`] if too much waits already, [`ErrorCode::TooLarge`] if the gateway
-    /// does not take values of this size, [`ErrorCode::Closed`] after the end.
+    /// [`ErrorCode::QueueFull`] if too much waits already, or too many verdicts wait to be heard;
+    /// [`ErrorCode::TooLarge`] if the gateway is known not to take values of this size;
+    /// [`ErrorCode::BadOptions`] for a stream that is not open; [`ErrorCode::Closed`] after the end.
     pub fn publish(
         &mut self,
         path: &Path,
         publication: Publication,
         _now: Timestamp,
     ) -> Result<PublishTicket, ErrorCode> {
-        if matches!(self.link.phase, Phase::Closed | Phase::Closing { .. }) {
+        if self.is_ending() {
             return Err(ErrorCode::Closed);
         }
-        self.publishing.queue(path, publication, self.config.queue_count, self.config.queue_bytes)
+        if self.welcome.is_some_and(|welcome| publication.size() as u64 > welcome.max_value) {
+            return Err(ErrorCode::TooLarge);
+        }
+        if self.publishing.len() + self.events.verdicts() >= self.config.queue_count {
+            return Err(ErrorCode::QueueFull);
+        }
+        self.publishing.queue(path, publication, self.config.queue_bytes)
     }
 
     /// Opens an update stream: of its values only what changed is sent.
@@ -189,35 +201,6 @@ impl Session {
         self.publishing.close_stream(id);
     }
 
-    /// Asks once for the current values of the topics that match, or for past events. The answer is
-    /// one [`Event::FetchEnded`] or [`Event::FetchFailed`]; it is asked for again after a lost connection.
-    ///
-    /// # Errors
-    /// [`ErrorCode::Closed`] after the end.
-    pub fn fetch(
-        &mut self,
-        selector: &Selector,
-        history: Option<HistoryStart>,
-        limit: u64,
-        _now: Timestamp,
-    ) -> Result<FetchId, ErrorCode> {
-        if matches!(self.link.phase, Phase::Closed) {
-            return Err(ErrorCode::Closed);
-        }
-        self.last_fetch += 1;
-        let id = FetchId(self.last_fetch);
-        self.fetches.insert(id, Fetch { selector: selector.clone(), history, limit, items: Vec::new() });
-        if self.is_live() {
-            self.outgoing.push_back(Outgoing::Fetch(id));
-        }
-        Ok(id)
-    }
-
-    /// Wants no answer to a fetch any more.
-    pub fn cancel_fetch(&mut self, id: FetchId) {
-        self.fetches.remove(&id);
-    }
-
     /// The newest value or event of a topic that is subscribed to.
     #[must_use]
     pub fn replica(&self, path: &str) -> Option<Replica> {
@@ -225,11 +208,8 @@ impl Session {
     }
 
     /// The replicas whose paths match, in the order of their paths.
-    pub fn replicas(&self, selector: &Selector) -> impl Iterator<Item = Replica> {
-        self.replicas
-            .iter()
-            .filter(|(_, topic)| selector.matches(topic.path.as_str()))
-            .filter_map(|(_, topic)| self.replica_of(topic))
+    pub fn replicas<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = Replica> {
+        self.replicas.matching(selector).filter_map(|(_, topic)| self.replica_of(topic))
     }
 
     fn replica_of(&self, topic: &KnownTopic) -> Option<Replica> {
@@ -238,14 +218,19 @@ impl Session {
             value: Value::from_bytes(topic.value_type, topic.value.clone()?).ok()?,
             version: topic.version,
             received: topic.received,
-            stale: topic.number.is_none() || !self.is_live(),
+            stale: topic.number.is_none() || topic.repairing || !self.is_live(),
         })
     }
 
     /// Whether the session is connected and welcomed.
     #[must_use]
     pub const fn is_live(&self) -> bool {
-        matches!(self.link.phase, Phase::Live { .. } | Phase::Closing { .. })
+        matches!(self.link.phase, Phase::Live { .. })
+    }
+
+    /// Whether the session is over or on its way there, and takes no more requests.
+    const fn is_ending(&self) -> bool {
+        self.flush_until.is_some() || matches!(self.link.phase, Phase::Closed)
     }
 
     /// Up to where the session has been told everything; `None` before the first welcome.
@@ -267,12 +252,6 @@ impl Session {
         self.link.requests.pop_front()
     }
 
-    /// The next thing that the application has to hear.
-    #[must_use]
-    pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
-    }
-
     /// The next subscription that has updates to take, named once until it has been drained.
     #[must_use]
     pub fn poll_readable(&mut self) -> Option<SubscriptionId> {
@@ -281,46 +260,49 @@ impl Session {
 
     /// When to say [`Input::Tick`] at the latest, and why.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<(Timestamp, TimerReason)> {
-        self.link.poll_timeout()
+    pub fn poll_timeout(&self) -> Option<(Timestamp, TimerReason)> {
+        let flush = self.flush_until.map(|until| (until, TimerReason::Close));
+        self.link.poll_timeout().into_iter().chain(flush).min_by_key(|(deadline, _)| *deadline)
     }
 
     fn settle(&mut self, verdict: Verdict) {
         let (ticket, verdict) = verdict;
-        self.events.push_back(Event::PublishSettled { ticket, verdict });
+        self.push_event(Event::PublishSettled { ticket, verdict });
+    }
+
+    /// When the last publish is settled, a session that is to be closed is.
+    fn close_if_settled(&mut self) {
+        if self.flush_until.is_some() && self.publishing.is_empty() {
+            self.finish(ErrorCode::Closed, String::new());
+        }
     }
 
     /// The end: everything that waits is told so.
     fn finish(&mut self, code: ErrorCode, detail: String) {
-        if let Some(transport) = self.link.transport() {
-            if self.is_live() {
-                self.link.say_goodbye(code);
-            }
-            self.link.hang_up(transport, if code == ErrorCode::Closed { 1000 } else { code.number() });
-        }
+        self.link.part(code, if code == ErrorCode::Closed { NORMAL_CLOSE } else { code.number() });
         self.disconnect();
         self.link.phase = Phase::Closed;
+        self.flush_until = None;
         let verdicts: Vec<Verdict> = self.publishing.abandon(code).collect();
         for verdict in verdicts {
             self.settle(verdict);
         }
-        for (id, _) in core::mem::take(&mut self.fetches) {
-            self.events.push_back(Event::FetchFailed { id, code });
+        let fetches: Vec<_> = self.fetches.abandon().collect();
+        for id in fetches {
+            self.push_event(Event::FetchFailed { id, code });
         }
-        self.events.push_back(Event::Closed { code, detail });
+        self.push_event(Event::Closed { code, detail });
     }
 
     /// Forgets what holds for one connection only.
     fn disconnect(&mut self) {
+        // A mark of one partition says nothing of another, but the least is right for all of them.
+        self.subscriptions.disconnect(self.marks.values().min().copied());
         self.replicas.disconnect();
         self.publishing.disconnect();
+        self.fetches.disconnect();
         self.outgoing.clear();
+        self.repairs.clear();
         self.pong = None;
-        for fetch in self.fetches.values_mut() {
-            fetch.items.clear();
-        }
-        for subscription in self.subscriptions.values_mut() {
-            subscription.sent = false;
-        }
     }
 }

@@ -2,22 +2,22 @@
 
 use alloc::vec::Vec;
 
-use super::event::{TransportId, UpdateKind};
+use super::event::TransportId;
 use super::link::Phase;
 use super::{Outgoing, Session};
-use crate::error::ErrorCode;
 use crate::time::Timestamp;
-use crate::wire::{ClientFrame, Hello, PROTOCOL_MAJOR, PROTOCOL_MINOR};
+use crate::wire::{ClientFrame, Hello, PROTOCOL_MAJOR, PROTOCOL_MINOR, Welcome};
 
 /// About how long a message gets before the rest is left to the next one.
 const MESSAGE_BYTES: usize = 64 << 10;
 
 impl Session {
     /// Writes the next message into `message`, which is to be empty, and names the transport to send
-    /// it over. To be called only while that can take bytes.
+    /// it over. To be called only while that can take bytes: what changes until then is written as it
+    /// is by then.
     #[must_use]
     pub fn poll_transmit(&mut self, message: &mut Vec<u8>, _now: Timestamp) -> Option<TransportId> {
-        let transport = match self.link.take_last_words(message) {
+        let transport = match self.link.take_last_message(message) {
             Some(transport) => transport,
             None => {
                 let transport = self.link.open_transport()?;
@@ -33,67 +33,58 @@ impl Session {
     }
 
     fn write(&mut self, message: &mut Vec<u8>) {
-        let limit = self.welcome.map_or(MESSAGE_BYTES, |welcome| MESSAGE_BYTES.min(welcome.max_message as usize / 2));
-        while message.len() < limit
-            && let Some(outgoing) = self.outgoing.pop_front()
-        {
-            self.write_outgoing(outgoing, message);
+        match (&mut self.link.phase, self.welcome) {
+            (Phase::Greeting { is_hello_due, .. }, _) if *is_hello_due => {
+                *is_hello_due = false;
+                self.write_hello(message);
+            }
+            (Phase::Live { .. }, Some(welcome)) => self.write_due(message, &welcome),
+            _ => {}
         }
-        if !self.is_live() {
-            return;
-        }
+    }
+
+    fn write_hello(&self, message: &mut Vec<u8>) {
+        ClientFrame::Hello(Hello {
+            major: PROTOCOL_MAJOR,
+            minor: PROTOCOL_MINOR,
+            publisher: self.publisher,
+            settled: self.publishing.settled(),
+            max_message: self.config.max_message as u64,
+            agent: &self.config.agent,
+        })
+        .encode(message);
+    }
+
+    fn write_due(&mut self, message: &mut Vec<u8>, welcome: &Welcome) {
+        let room = usize::try_from(welcome.max_message).unwrap_or(usize::MAX);
+        // Frames but those of publishes are short: with half of the room left the next one fits.
+        let limit = MESSAGE_BYTES.min(room / 2);
         if let Some(token) = self.pong.take() {
             ClientFrame::Pong { token }.encode(message);
         }
-        let Some(welcome) = self.welcome else { return };
-        let room = welcome.max_message as usize;
+        while message.len() < limit
+            && let Some(outgoing) = self.outgoing.pop_front()
+        {
+            match outgoing {
+                Outgoing::Subscribe(id) => self.write_subscribe(id, message),
+                Outgoing::Unsubscribe(id) => ClientFrame::Unsubscribe { id }.encode(message),
+            }
+        }
+        while message.len() < limit
+            && let Some(topic) = self.repairs.pop_first()
+        {
+            ClientFrame::Repair { topic }.encode(message);
+        }
+        while message.len() < limit && self.write_fetch(message) {}
         while message.len() < limit && self.publishing.is_due(welcome.max_in_flight) {
             // A large value that comes last must not take the message past the gateway's limit.
-            if !message.is_empty() && message.len() + self.publishing.next_size() > room {
+            if !message.is_empty() && message.len() + self.publishing.next_size() > limit {
                 break;
             }
-            let verdict = self.publishing.transmit(message, welcome.max_in_flight, welcome.max_value);
-            if let Some(verdict) = verdict {
+            if let Some(verdict) = self.publishing.transmit(message, welcome) {
                 self.settle(verdict);
             }
         }
-    }
-
-    fn write_outgoing(&mut self, outgoing: Outgoing, message: &mut Vec<u8>) {
-        match outgoing {
-            Outgoing::Hello => ClientFrame::Hello(Hello {
-                major: PROTOCOL_MAJOR,
-                minor: PROTOCOL_MINOR,
-                publisher: self.publisher,
-                settled: self.publishing.settled(),
-                max_message: self.config.max_message as u64,
-                agent: &self.config.agent,
-            })
-            .encode(message),
-            Outgoing::Subscribe(id) => self.write_subscribe(id, message),
-            Outgoing::Unsubscribe(id) => ClientFrame::Unsubscribe { id }.encode(message),
-            Outgoing::Repair(topic) => ClientFrame::Repair { topic }.encode(message),
-            Outgoing::Fetch(id) => {
-                if let Some(fetch) = self.fetches.get(&id) {
-                    let selector = fetch.selector.as_str().as_bytes();
-                    ClientFrame::Fetch { id, selector, history: fetch.history, limit: fetch.limit }.encode(message);
-                }
-            }
-        }
-    }
-
-    /// When the last publish is settled, a session that is to be closed is.
-    pub(super) fn close_if_settled(&mut self) {
-        if matches!(self.link.phase, Phase::Closing { .. }) && self.publishing.is_empty() {
-            self.finish(ErrorCode::Closed, alloc::string::String::new());
-        }
-    }
-}
-
-/// How many bytes the value of an update has.
-pub(super) fn value_bytes(kind: &UpdateKind) -> usize {
-    match kind {
-        UpdateKind::Value { value, .. } | UpdateKind::Event { value, .. } => value.bytes().len(),
-        UpdateKind::Gap { .. } | UpdateKind::Removed => 0,
+        self.close_if_settled();
     }
 }

@@ -1,9 +1,10 @@
 //! Publishes: queued, numbered, sent, sent again, and settled once.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+use super::aliases::Aliases;
 use super::event::{PublishTicket, Refusal, StreamId};
 use crate::check::plain_check;
 use crate::delta::Encoder;
@@ -11,10 +12,10 @@ use crate::error::ErrorCode;
 use crate::path::Path;
 use crate::position::{PublishNumber, Version};
 use crate::value::Value;
-use crate::wire::{Ack, ClientFrame, Condition, Operation, Publish, PublishPath, TopicProperties};
+use crate::wire::{Ack, ClientFrame, Condition, Operation, Publish, TopicProperties, Welcome};
 
-/// How many paths may be given an alias on a connection.
-const MAX_ALIASES: u32 = 1024;
+/// At the most how many bytes a publish takes in a message beside its path and value.
+const FRAME_ROOM: usize = 64;
 
 /// A change to a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,17 +56,22 @@ struct Item {
     number: PublishNumber,
     /// The value has to be sent whole: a delta was refused.
     whole: bool,
+    /// It was sent as a delta of the stream's publish before it, and so fails where that one does.
+    chained: bool,
 }
 
 /// What becomes of a publish.
 pub(super) type Verdict = (PublishTicket, Result<Version, Refusal>);
 
+/// All publishes that have no verdict yet.
 #[derive(Debug, Default)]
 pub(super) struct Publishing {
     /// Sent and not settled, in the order of their numbers.
     in_flight: VecDeque<Item>,
     /// How many of these have been sent on this connection.
     sent: usize,
+    /// How many verdicts the gateway owes on this connection.
+    owed: u64,
     /// Not yet sent.
     waiting: VecDeque<Item>,
     bytes: usize,
@@ -74,9 +80,7 @@ pub(super) struct Publishing {
     last_stream: u32,
     /// The newest value of each stream that was applied: what a delta may start from.
     streams: BTreeMap<StreamId, Option<(PublishNumber, Value)>>,
-    aliases: BTreeMap<Path, u32>,
-    /// Paths published once on this connection: the second time is worth an alias.
-    seen: BTreeSet<Path>,
+    aliases: Aliases,
     encoder: Encoder,
     scratch: Vec<u8>,
 }
@@ -86,9 +90,14 @@ impl Publishing {
         self.in_flight.is_empty() && self.waiting.is_empty()
     }
 
+    /// How many publishes have no verdict yet.
+    pub(super) fn len(&self) -> usize {
+        self.in_flight.len() + self.waiting.len()
+    }
+
     /// Every publish up to this number has been settled.
     pub(super) fn settled(&self) -> PublishNumber {
-        self.in_flight.front().map_or(self.last_number, |first| PublishNumber(first.number.0 - 1))
+        self.in_flight.front().map_or(self.last_number, |first| PublishNumber(first.number.0.saturating_sub(1)))
     }
 
     pub(super) fn open_stream(&mut self) -> StreamId {
@@ -102,11 +111,11 @@ impl Publishing {
         self.streams.remove(&id);
     }
 
+    /// Queues a publish, as long as the values queued take no more than `max_bytes`.
     pub(super) fn queue(
         &mut self,
         path: &Path,
         publication: Publication,
-        max_count: usize,
         max_bytes: usize,
     ) -> Result<PublishTicket, ErrorCode> {
         if let PublicationChange::Stream(id, _) = &publication.change
@@ -114,151 +123,162 @@ impl Publishing {
         {
             return Err(ErrorCode::BadOptions);
         }
-        let size = size(&publication);
-        let full = self.in_flight.len() + self.waiting.len() >= max_count
-            || self.bytes.saturating_add(size) > max_bytes && !self.is_empty();
-        if full {
+        let size = publication.size();
+        if self.bytes.saturating_add(size) > max_bytes && !self.is_empty() {
             return Err(ErrorCode::QueueFull);
         }
         self.bytes += size;
         self.last_ticket += 1;
         let ticket = PublishTicket(self.last_ticket);
         let number = PublishNumber(0);
-        self.waiting.push_back(Item { ticket, path: path.clone(), publication, number, whole: false });
+        self.waiting.push_back(Item { ticket, path: path.clone(), publication, number, whole: false, chained: false });
         Ok(ticket)
     }
 
     /// The connection is gone: what is in flight is sent again on the next one.
     pub(super) fn disconnect(&mut self) {
         self.sent = 0;
+        self.owed = 0;
         self.aliases.clear();
-        self.seen.clear();
     }
 
     /// Whether there is something that may be sent.
     pub(super) fn is_due(&self, window: u64) -> bool {
-        self.sent < self.in_flight.len() || !self.waiting.is_empty() && (self.in_flight.len() as u64) < window
-    }
-
-    /// Appends the next publish to a message. A value that the gateway can't take is settled instead.
-    pub(super) fn transmit(&mut self, out: &mut Vec<u8>, window: u64, max_value: u64) -> Option<Verdict> {
-        if self.sent >= self.in_flight.len() {
-            if !self.is_due(window) {
-                return None;
-            }
-            let mut item = self.waiting.pop_front()?;
-            let size = size(&item.publication);
-            if size as u64 > max_value {
-                self.bytes -= size;
-                let refusal = Refusal { code: ErrorCode::TooLarge, version: Version::NONE };
-                return Some((item.ticket, Err(refusal)));
-            }
-            self.last_number = PublishNumber(self.last_number.0 + 1);
-            item.number = self.last_number;
-            self.in_flight.push_back(item);
-        }
-        self.encode(self.sent, out);
-        self.sent += 1;
-        None
+        self.owed < window && (self.sent < self.in_flight.len() || !self.waiting.is_empty())
     }
 
     /// At the most how many bytes the next publish takes in a message.
     pub(super) fn next_size(&self) -> usize {
-        let next = self.in_flight.get(self.sent).or_else(|| self.waiting.front());
-        next.map_or(0, |item| size(&item.publication) + item.path.as_str().len() + 64)
+        self.in_flight.get(self.sent).or_else(|| self.waiting.front()).map_or(0, Item::frame_size)
+    }
+
+    /// Appends the next publish to a message. What the gateway can't take is settled instead.
+    pub(super) fn transmit(&mut self, out: &mut Vec<u8>, welcome: &Welcome) -> Option<Verdict> {
+        if self.sent >= self.in_flight.len() {
+            let mut item = self.waiting.pop_front()?;
+            self.last_number = PublishNumber(self.last_number.0 + 1);
+            item.number = self.last_number;
+            self.in_flight.push_back(item);
+        }
+        let too_large = self.in_flight.get(self.sent).is_some_and(|item| {
+            item.publication.size() as u64 > welcome.max_value || item.frame_size() as u64 > welcome.max_message
+        });
+        if too_large {
+            let item = self.in_flight.remove(self.sent)?;
+            return Some(self.settle(&item, Err(Refusal { code: ErrorCode::TooLarge, version: Version::NONE })));
+        }
+        self.encode(self.sent, out);
+        self.sent += 1;
+        self.owed += 1;
+        None
     }
 
     fn encode(&mut self, index: usize, out: &mut Vec<u8>) {
         let base = self.delta_base(index);
-        let Some(item) = self.in_flight.get(index) else { return };
+        let Some(item) = self.in_flight.get_mut(index) else { return };
+        item.chained = false;
         self.scratch.clear();
         let operation = match &item.publication.change {
             PublicationChange::Set(value) => Operation::Set { value_type: value.value_type(), value: value.bytes() },
             PublicationChange::Append(value) => {
                 Operation::Append { value_type: value.value_type(), value: value.bytes() }
             }
-            PublicationChange::Stream(_, value) => match base {
-                Some((number, base))
-                    if {
-                        self.encoder.encode(base.bytes(), value.bytes(), &mut self.scratch);
-                        self.scratch.len() + 8 < value.bytes().len()
-                    } =>
-                {
-                    Operation::Delta { base: number, check: plain_check(value.bytes()), delta: &self.scratch }
+            PublicationChange::Stream(_, value) => {
+                let whole = Operation::Set { value_type: value.value_type(), value: value.bytes() };
+                match base {
+                    None => whole,
+                    Some(base) => {
+                        self.encoder.encode(base.value.bytes(), value.bytes(), &mut self.scratch);
+                        item.chained = base.is_chained || self.scratch.len() + 8 < value.bytes().len();
+                        let check = plain_check(value.bytes());
+                        let delta = Operation::Delta { base: base.number, check, delta: &self.scratch };
+                        if item.chained { delta } else { whole }
+                    }
                 }
-                _ => Operation::Set { value_type: value.value_type(), value: value.bytes() },
-            },
+            }
             PublicationChange::JsonPatch(patch) => Operation::JsonPatch { patch },
             PublicationChange::MergePatch(patch) => Operation::MergePatch { patch },
             PublicationChange::Remove => Operation::Remove,
             PublicationChange::Create(properties) => Operation::Create(*properties),
         };
-        let text = item.path.as_str().as_bytes();
-        let path = match self.aliases.get(&item.path) {
-            Some(alias) => PublishPath::Alias(*alias),
-            None if self.seen.contains(&item.path) && (self.aliases.len() as u32) < MAX_ALIASES => {
-                let alias = self.aliases.len() as u32;
-                self.aliases.insert(item.path.clone(), alias);
-                self.seen.remove(&item.path);
-                PublishPath::Define(alias, text)
-            }
-            None => {
-                if self.seen.len() < MAX_ALIASES as usize {
-                    self.seen.insert(item.path.clone());
-                }
-                PublishPath::Whole(text)
-            }
-        };
-        let condition = item.publication.condition;
-        ClientFrame::Publish(Publish { number: item.number, path, condition, operation }).encode(out);
+        let (number, condition) = (item.number, item.publication.condition);
+        let path = self.aliases.name(&item.path);
+        ClientFrame::Publish(Publish { number, path, condition, operation }).encode(out);
     }
 
-    /// The publish of the same stream before the one at `index`: its number and value, if a delta
-    /// may start from it.
-    fn delta_base(&self, index: usize) -> Option<(PublishNumber, Value)> {
-        let item = self.in_flight.get(index)?;
-        let PublicationChange::Stream(stream, value) = &item.publication.change else { return None };
-        if item.whole {
-            return None;
-        }
-        let before = self.in_flight.iter().take(index).rev().find_map(|item| match &item.publication.change {
-            PublicationChange::Stream(other, value) if other == stream => Some((item.number, value.clone())),
-            _ => None,
+    /// What a delta for the publish at `index` may start from: the stream's publish before it.
+    fn delta_base(&self, index: usize) -> Option<Base> {
+        let item = self.in_flight.get(index).filter(|item| !item.whole)?;
+        let (stream, value) = item.streamed()?;
+        let before = self.in_flight.iter().take(index).rev().find_map(|item| {
+            let (_, value) = item.streamed().filter(|(other, _)| *other == stream)?;
+            Some(Base { number: item.number, value: value.clone(), is_chained: item.chained })
         });
-        let base = before.or_else(|| self.streams.get(stream)?.clone())?;
-        (base.1.value_type() == value.value_type()).then_some(base)
+        let applied = || {
+            let (number, value) = self.streams.get(&stream)?.clone()?;
+            Some(Base { number, value, is_chained: false })
+        };
+        before.or_else(applied).filter(|base| base.value.value_type() == value.value_type())
     }
 
     /// The gateway's verdict; `None` if it settles nothing.
     pub(super) fn acknowledge(&mut self, ack: &Ack) -> Option<Verdict> {
-        let index = self.in_flight.iter().position(|item| item.number == ack.number)?;
-        let mut item = self.in_flight.remove(index)?;
+        self.owed = self.owed.saturating_sub(1);
+        let index = self.in_flight.binary_search_by_key(&ack.number, |item| item.number).ok()?;
+        let refused_base = ack.code == ErrorCode::BaseMismatch.number();
+        let is_delta = self.in_flight.get(index).is_some_and(|item| item.chained);
+        if refused_base && is_delta && !self.is_overtaken(index) {
+            self.send_whole(index);
+            return None;
+        }
+        let item = self.in_flight.remove(index)?;
         if index < self.sent {
             self.sent -= 1;
         }
-        if let PublicationChange::Stream(stream, value) = &item.publication.change {
-            if ack.code == ErrorCode::BaseMismatch.number() && !item.whole {
-                // Somebody else has set the topic: send the whole value, ahead of what came later.
-                item.whole = true;
-                let place = self.waiting.iter().take_while(|waiting| waiting.whole).count();
-                self.waiting.insert(place, item);
-                return None;
+        let verdict = match ErrorCode::from_number(ack.code) {
+            _ if ack.code == 0 => Ok(ack.version),
+            code => Err(Refusal { code: code.unwrap_or(ErrorCode::Internal), version: ack.version }),
+        };
+        if let Some((stream, value)) = item.streamed()
+            && verdict.is_ok()
+            && let Some(applied) = self.streams.get_mut(&stream)
+        {
+            *applied = Some((ack.number, value.clone()));
+        }
+        Some(self.settle(&item, verdict))
+    }
+
+    /// Whether something else was published to the same topic later, which sending the publish at
+    /// `index` again would undo.
+    fn is_overtaken(&self, index: usize) -> bool {
+        let path = self.in_flight.get(index).map(|item| &item.path);
+        self.in_flight.iter().skip(index + 1).any(|item| Some(&item.path) == path && !item.chained)
+    }
+
+    /// Somebody else has set the topic: the publish at `index` goes out again with its whole value,
+    /// and with it those whose deltas build on it and so will be refused as well.
+    fn send_whole(&mut self, index: usize) {
+        let stream = self.in_flight.get(index).and_then(Item::streamed).map(|(stream, _)| stream);
+        let mut place = self.waiting.iter().take_while(|item| item.whole).count();
+        let mut at = index;
+        while let Some(item) = self.in_flight.get(at) {
+            if !item.chained || item.streamed().map(|(stream, _)| stream) != stream {
+                at += 1;
+                continue;
             }
-            if ack.code == 0
-                && let Some(base) = self.streams.get_mut(stream)
-            {
-                *base = Some((ack.number, value.clone()));
+            if let Some(item) = self.in_flight.remove(at) {
+                self.waiting.insert(place, Item { whole: true, chained: false, ..item });
+                place += 1;
+                if at < self.sent {
+                    self.sent -= 1;
+                }
             }
         }
-        self.bytes -= size(&item.publication);
-        let verdict = match ack.code {
-            0 => Ok(ack.version),
-            code => {
-                let code = ErrorCode::from_number(code).unwrap_or(ErrorCode::Internal);
-                Err(Refusal { code, version: ack.version })
-            }
-        };
-        Some((item.ticket, verdict))
+    }
+
+    fn settle(&mut self, item: &Item, verdict: Result<Version, Refusal>) -> Verdict {
+        self.bytes -= item.publication.size();
+        (item.ticket, verdict)
     }
 
     /// Settles everything: the session is over.
@@ -270,12 +290,37 @@ impl Publishing {
     }
 }
 
-fn size(publication: &Publication) -> usize {
-    match &publication.change {
-        PublicationChange::Set(value) | PublicationChange::Append(value) | PublicationChange::Stream(_, value) => {
-            value.bytes().len()
+/// What a delta starts from.
+struct Base {
+    number: PublishNumber,
+    value: Value,
+    /// It is itself on its way as a delta. What follows is then one too, whatever its size: so
+    /// either all of them are applied or all are sent again, and none overtakes another.
+    is_chained: bool,
+}
+
+impl Item {
+    fn streamed(&self) -> Option<(StreamId, &Value)> {
+        match &self.publication.change {
+            PublicationChange::Stream(stream, value) => Some((*stream, value)),
+            _ => None,
         }
-        PublicationChange::JsonPatch(patch) | PublicationChange::MergePatch(patch) => patch.len(),
-        PublicationChange::Remove | PublicationChange::Create(_) => 0,
+    }
+
+    fn frame_size(&self) -> usize {
+        self.publication.size() + self.path.as_str().len() + FRAME_ROOM
+    }
+}
+
+impl Publication {
+    /// How many bytes its value or patch has.
+    pub(super) fn size(&self) -> usize {
+        match &self.change {
+            PublicationChange::Set(value) | PublicationChange::Append(value) | PublicationChange::Stream(_, value) => {
+                value.bytes().len()
+            }
+            PublicationChange::JsonPatch(patch) | PublicationChange::MergePatch(patch) => patch.len(),
+            PublicationChange::Remove | PublicationChange::Create(_) => 0,
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! Subscriptions: interest in topics that outlives connections.
 
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use super::config::SubscribeOptions;
 use super::event::{Event, Update, UpdateKind};
-use super::link::Phase;
 use super::mailbox::Mailbox;
 use super::replicas::TopicKey;
 use super::{Outgoing, Session};
 use crate::error::ErrorCode;
-use crate::position::{Partition, SubscriptionId};
+use crate::position::{SubscriptionId, Version};
 use crate::selector::Selector;
 use crate::time::Timestamp;
 use crate::value::{TopicKind, Value};
@@ -18,16 +21,92 @@ pub(super) struct Subscription {
     pub(super) selector: Selector,
     max_rate_millihertz: u64,
     from: HistoryStart,
-    pub(super) mailbox: Mailbox,
-    /// Whether the gateway has told all topics that it matched when it was made, in this epoch.
-    pub(super) complete: bool,
-    /// Whether the gateway knows of it on this connection.
-    pub(super) sent: bool,
+    mailbox: Mailbox,
+    /// Whether the gateway has told all topics that it matched when it was made on this connection.
+    is_complete: bool,
+    /// Up to where it had been told everything when the last connection was lost, in this epoch.
+    told_up_to: Option<Version>,
+    /// When it was queued to be asked for on this connection, counted in requests.
+    asked_at: u64,
+    /// Whether the gateway has been asked for it on this connection.
+    is_asked: bool,
+}
+
+/// The subscriptions of a session, and which of them select a path.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    by_id: BTreeMap<SubscriptionId, Subscription>,
+    /// Those whose selectors have no wildcards, by that path.
+    exact: BTreeMap<String, Vec<SubscriptionId>>,
+    patterns: Vec<SubscriptionId>,
+    last: u32,
+}
+
+impl Subscriptions {
+    fn insert(&mut self, subscription: Subscription) -> Option<SubscriptionId> {
+        self.last = self.last.checked_add(1)?;
+        let id = SubscriptionId(self.last);
+        match subscription.selector.exact() {
+            Some(path) => self.exact.entry(path.to_string()).or_default().push(id),
+            None => self.patterns.push(id),
+        }
+        self.by_id.insert(id, subscription);
+        Some(id)
+    }
+
+    fn remove(&mut self, id: SubscriptionId) -> Option<Subscription> {
+        let subscription = self.by_id.remove(&id)?;
+        match subscription.selector.exact() {
+            None => self.patterns.retain(|other| *other != id),
+            Some(path) => {
+                if let Some(ids) = self.exact.get_mut(path) {
+                    ids.retain(|other| *other != id);
+                    if ids.is_empty() {
+                        self.exact.remove(path);
+                    }
+                }
+            }
+        }
+        Some(subscription)
+    }
+
+    /// The subscriptions that select a path.
+    pub(super) fn selecting(&self, path: &str) -> Vec<SubscriptionId> {
+        let matches =
+            |id: &&SubscriptionId| self.by_id.get(id).is_some_and(|subscription| subscription.selector.matches(path));
+        let exact = self.exact.get(path).into_iter().flatten();
+        exact.chain(self.patterns.iter().filter(matches)).copied().collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// The connection is gone, on which everything up to `mark` was told to those that are complete.
+    pub(super) fn disconnect(&mut self, mark: Option<Version>) {
+        for subscription in self.by_id.values_mut() {
+            if subscription.is_complete {
+                subscription.told_up_to = mark;
+            }
+            subscription.is_complete = false;
+            subscription.is_asked = false;
+        }
+    }
+
+    /// The log began anew: positions of the old one mean nothing.
+    pub(super) fn begin_epoch(&mut self) {
+        for subscription in self.by_id.values_mut() {
+            subscription.told_up_to = None;
+        }
+    }
 }
 
 impl Session {
     /// Subscribes to the topics that match, those to come as well, until
     /// [`unsubscribe`](Self::unsubscribe), whatever the network does.
+    ///
+    /// What other subscriptions hold already is told at once; when all is known
+    /// [`Event::Subscribed`] follows.
     ///
     /// # Errors
     /// [`ErrorCode::BadOptions`] for a rate out of its range, [`ErrorCode::TooManySubscriptions`] past
@@ -38,87 +117,75 @@ impl Session {
         options: &SubscribeOptions,
         _now: Timestamp,
     ) -> Result<SubscriptionId, ErrorCode> {
-        if matches!(self.link.phase, Phase::Closed) {
+        if self.is_ending() {
             return Err(ErrorCode::Closed);
         }
         let limit = self.welcome.map_or(u64::MAX, |welcome| welcome.max_subscriptions);
         if self.subscriptions.len() as u64 >= limit {
             return Err(ErrorCode::TooManySubscriptions);
         }
-        let max_rate_millihertz = options.max_rate_millihertz()?;
-        self.last_subscription += 1;
-        let id = SubscriptionId(self.last_subscription);
-        let mailbox = Mailbox::new(options.mailbox_count.max(1), options.mailbox_bytes);
-        let from = options.from;
-        self.subscriptions.insert(
-            id,
-            Subscription {
-                selector: selector.clone(),
-                max_rate_millihertz,
-                from,
-                mailbox,
-                complete: false,
-                sent: false,
-            },
-        );
+        let subscription = Subscription {
+            selector: selector.clone(),
+            max_rate_millihertz: options.max_rate_millihertz()?,
+            from: options.from,
+            mailbox: Mailbox::new(options.mailbox_count.max(1), options.mailbox_bytes),
+            is_complete: false,
+            told_up_to: None,
+            asked_at: 0,
+            is_asked: false,
+        };
+        let id = self.subscriptions.insert(subscription).ok_or(ErrorCode::TooManySubscriptions)?;
         self.show_held(id, selector);
         if self.is_live() {
-            self.outgoing.push_back(Outgoing::Subscribe(id));
+            self.ask_for(id);
         }
         Ok(id)
     }
 
     /// A new subscription gets what others have brought already: the gateway tells a topic once.
     fn show_held(&mut self, id: SubscriptionId, selector: &Selector) {
-        let keys: alloc::vec::Vec<TopicKey> = self
-            .replicas
-            .iter()
-            .filter(|(_, topic)| selector.matches(topic.path.as_str()))
-            .map(|(key, _)| key)
-            .collect();
+        let keys: Vec<TopicKey> = self.replicas.matching(selector).map(|(key, _)| key).collect();
         for key in keys {
             let Some(topic) = self.replicas.get_mut(key) else { continue };
             topic.subscriptions.push(id);
             let held = topic.value.clone().filter(|_| topic.kind == TopicKind::Value);
-            let value = held.and_then(|bytes| Value::from_bytes(topic.value_type, bytes).ok());
-            if let Some(value) = value {
+            if let Some(value) = held.and_then(|bytes| Value::from_bytes(topic.value_type, bytes).ok()) {
                 let kind = UpdateKind::Value { value, version: topic.version };
                 let update = Update { path: topic.path.clone(), kind, wire_bytes: 0 };
-                self.deliver(id, update);
+                self.deliver(id, update, true);
             }
         }
     }
 
     /// Ends a subscription: no update of it follows.
     pub fn unsubscribe(&mut self, id: SubscriptionId, _now: Timestamp) {
-        let Some(ended) = self.subscriptions.get(&id) else { return };
-        if ended.sent {
+        self.requests += 1;
+        let Some(ended) = self.end_subscription(id) else { return };
+        if ended.is_asked {
             self.outgoing.push_back(Outgoing::Unsubscribe(id));
+        } else {
+            self.outgoing.retain(|outgoing| *outgoing != Outgoing::Subscribe(id));
         }
-        self.end_subscription(id);
     }
 
-    fn end_subscription(&mut self, id: SubscriptionId) {
-        let Some(ended) = self.subscriptions.remove(&id) else { return };
-        let keys: alloc::vec::Vec<TopicKey> = self
-            .replicas
-            .iter()
-            .filter(|(_, topic)| ended.selector.matches(topic.path.as_str()))
-            .map(|(key, _)| key)
-            .collect();
+    fn end_subscription(&mut self, id: SubscriptionId) -> Option<Subscription> {
+        let ended = self.subscriptions.remove(id)?;
+        self.readable.retain(|readable| *readable != id);
+        let keys: Vec<TopicKey> = self.replicas.matching(&ended.selector).map(|(key, _)| key).collect();
         for key in keys {
             let Some(topic) = self.replicas.get_mut(key) else { continue };
             topic.subscriptions.retain(|subscription| *subscription != id);
             if topic.subscriptions.is_empty() {
-                self.replicas.remove(key);
+                self.replicas.remove(key, self.requests);
             }
         }
+        Some(ended)
     }
 
     /// The next update of a subscription.
     #[must_use]
     pub fn take_update(&mut self, id: SubscriptionId) -> Option<Update> {
-        let mailbox = &mut self.subscriptions.get_mut(&id)?.mailbox;
+        let mailbox = &mut self.subscriptions.by_id.get_mut(&id)?.mailbox;
         let update = mailbox.take();
         if mailbox.is_empty() {
             mailbox.announced = false;
@@ -127,44 +194,48 @@ impl Session {
     }
 
     /// Puts an update into a subscription's mailbox.
-    pub(super) fn deliver(&mut self, id: SubscriptionId, update: Update) {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
-        subscription.mailbox.push(update);
-        if !subscription.mailbox.announced {
-            subscription.mailbox.announced = true;
+    fn deliver(&mut self, id: SubscriptionId, update: Update, is_first: bool) {
+        let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
+        let mailbox = &mut subscription.mailbox;
+        mailbox.push(update, is_first);
+        if !mailbox.announced && !mailbox.is_empty() {
+            mailbox.announced = true;
             self.readable.push_back(id);
         }
     }
 
     /// Puts an update into the mailboxes of all subscriptions of a topic.
-    pub(super) fn deliver_to_all(&mut self, key: TopicKey, update: &Update) {
+    pub(super) fn deliver_to_all(&mut self, key: TopicKey, update: &Update, is_first: bool) {
         let Some(topic) = self.replicas.get_mut(key) else { return };
         let subscriptions = core::mem::take(&mut topic.subscriptions);
         for id in &subscriptions {
-            self.deliver(*id, update.clone());
+            self.deliver(*id, update.clone(), is_first);
         }
         if let Some(topic) = self.replicas.get_mut(key) {
             topic.subscriptions = subscriptions;
         }
     }
 
-    /// A connection has been welcomed: `same_epoch` if versions held still mean something.
-    pub(super) fn resubscribe(&mut self, same_epoch: bool) {
-        for (id, subscription) in &mut self.subscriptions {
-            subscription.complete &= same_epoch;
-            self.outgoing.push_back(Outgoing::Subscribe(*id));
+    /// A connection has been welcomed: asks for all subscriptions.
+    pub(super) fn resubscribe(&mut self) {
+        let ids: Vec<SubscriptionId> = self.subscriptions.by_id.keys().copied().collect();
+        for id in ids {
+            self.ask_for(id);
         }
     }
 
-    pub(super) fn write_subscribe(&mut self, id: SubscriptionId, message: &mut alloc::vec::Vec<u8>) {
-        let mark = self.marks.get(&Partition(0)).copied();
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
-        subscription.sent = true;
-        // What was told up to the mark need not be told again.
-        let from = match mark {
-            Some(mark) if subscription.complete => HistoryStart::After(mark),
-            _ => subscription.from,
-        };
+    fn ask_for(&mut self, id: SubscriptionId) {
+        let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
+        self.requests += 1;
+        subscription.asked_at = self.requests;
+        self.outgoing.push_back(Outgoing::Subscribe(id));
+    }
+
+    pub(super) fn write_subscribe(&mut self, id: SubscriptionId, message: &mut Vec<u8>) {
+        let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
+        subscription.is_asked = true;
+        // What has been told is not told again.
+        let from = subscription.told_up_to.map_or(subscription.from, HistoryStart::After);
         let selector = subscription.selector.as_str().as_bytes();
         let max_rate_millihertz = subscription.max_rate_millihertz;
         ClientFrame::Subscribe(Subscribe { id, selector, max_rate_millihertz, from }).encode(message);
@@ -172,33 +243,26 @@ impl Session {
 
     /// The gateway has told all topics that matched: what was held and not told again is gone.
     pub(super) fn handle_subscribed(&mut self, id: SubscriptionId, topics: u64) {
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
-        subscription.complete = true;
-        let selector = subscription.selector.clone();
-        let gone: alloc::vec::Vec<TopicKey> = self
-            .replicas
-            .iter()
-            .filter(|(_, topic)| topic.number.is_none() && selector.matches(topic.path.as_str()))
-            .map(|(key, _)| key)
-            .collect();
-        for key in gone {
+        let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
+        subscription.is_complete = true;
+        self.replicas.forget_left(subscription.asked_at);
+        for key in self.replicas.unnumbered(&subscription.selector) {
             self.drop_topic(key, 0);
         }
-        self.events.push_back(Event::Subscribed { id, topics });
+        self.push_event(Event::Subscribed { id, topics });
     }
 
     /// A topic is no more.
     pub(super) fn drop_topic(&mut self, key: TopicKey, wire_bytes: usize) {
         let Some(topic) = self.replicas.get(key) else { return };
         let update = Update { path: topic.path.clone(), kind: UpdateKind::Removed, wire_bytes };
-        self.deliver_to_all(key, &update);
-        self.replicas.remove(key);
+        self.deliver_to_all(key, &update, false);
+        self.replicas.remove(key, self.requests);
     }
 
     pub(super) fn handle_refusal(&mut self, id: SubscriptionId, code: ErrorCode) {
-        if self.subscriptions.contains_key(&id) {
-            self.end_subscription(id);
-            self.events.push_back(Event::SubscriptionRefused { id, code });
+        if self.end_subscription(id).is_some() {
+            self.push_event(Event::SubscriptionRefused { id, code });
         }
     }
 }
