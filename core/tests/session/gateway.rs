@@ -1,0 +1,416 @@
+//! A gateway in miniature: the real half of the conversation over a handful of topics in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use outpour_core::check::{check, plain_check, short_check};
+use outpour_core::peer::{
+    Batch, Change, History, Peer, PeerConfig, PeerRequest, Topic, TopicDescription, Topics, Update, snapshot_frame,
+};
+use outpour_core::session::TransportId;
+use outpour_core::wire::{Ack, Condition, Fetched, GatewayFrame, HistoryStart};
+use outpour_core::{
+    Epoch, ErrorCode, Partition, Path, PublishNumber, PublisherId, Selector, SubscriptionId, Timestamp, TopicKind,
+    TopicNumber, Value, ValueType, Version, delta,
+};
+
+pub(crate) struct Gateway {
+    config: Arc<PeerConfig>,
+    pub(crate) epoch: Epoch,
+    head: u64,
+    last_number: u32,
+    topics: BTreeMap<TopicNumber, Topic>,
+    numbers: BTreeMap<Path, TopicNumber>,
+    /// Who set the value of a topic.
+    authors: BTreeMap<TopicNumber, (PublisherId, PublishNumber)>,
+    verdicts: BTreeMap<PublisherId, BTreeMap<PublishNumber, Ack>>,
+    connections: BTreeMap<TransportId, Connection>,
+    /// How many past events are kept.
+    pub(crate) kept_events: u64,
+    /// Verdicts are held back while this is set.
+    pub(crate) deaf: bool,
+    pub(crate) applied: Vec<(Path, Change)>,
+}
+
+struct Connection {
+    peer: Peer,
+    subscriptions: BTreeMap<SubscriptionId, Subscribed>,
+    selected: BTreeSet<TopicNumber>,
+}
+
+struct Subscribed {
+    selector: Selector,
+    interval: Duration,
+    from: HistoryStart,
+}
+
+struct ByNumber<'a>(&'a BTreeMap<TopicNumber, Topic>);
+
+impl Topics for ByNumber<'_> {
+    fn topic(&self, number: TopicNumber) -> Option<&Topic> {
+        self.0.get(&number)
+    }
+}
+
+impl Gateway {
+    pub(crate) fn new(config: PeerConfig) -> Self {
+        Self {
+            config: Arc::new(config),
+            epoch: Epoch([1; 16]),
+            head: 0,
+            last_number: 0,
+            topics: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            authors: BTreeMap::new(),
+            verdicts: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            kept_events: 100,
+            deaf: false,
+            applied: Vec::new(),
+        }
+    }
+
+    /// Begins a new life with nothing in it.
+    pub(crate) fn restart(&mut self) {
+        let (mut epoch, config, kept_events) = (self.epoch, (*self.config).clone(), self.kept_events);
+        epoch.0[0] = epoch.0[0].wrapping_add(1);
+        *self = Self { epoch, kept_events, ..Self::new(config) };
+    }
+
+    pub(crate) fn accept(&mut self, id: TransportId, now: Timestamp) {
+        let peer = Peer::new(Arc::clone(&self.config), now);
+        self.connections.insert(id, Connection { peer, subscriptions: BTreeMap::new(), selected: BTreeSet::new() });
+    }
+
+    pub(crate) fn drop_connection(&mut self, id: TransportId) {
+        self.connections.remove(&id);
+    }
+
+    pub(crate) fn handle_message(&mut self, id: TransportId, message: &[u8], now: Timestamp) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.peer.handle_message(message, now);
+        while let Some(request) = self.connections.get_mut(&id).and_then(|connection| connection.peer.poll_request()) {
+            self.serve(id, request, now);
+        }
+    }
+
+    /// The next message for a client, of about `limit` bytes.
+    pub(crate) fn transmit(&mut self, id: TransportId, limit: usize, now: Timestamp) -> Option<Vec<u8>> {
+        let connection = self.connections.get_mut(&id)?;
+        let mut batch = Batch::default();
+        connection.peer.poll_transmit(&ByNumber(&self.topics), &mut batch, limit, now).then(|| batch.to_vec())
+    }
+
+    pub(crate) fn close_code(&self, id: TransportId) -> Option<u16> {
+        self.connections.get(&id)?.peer.poll_close()
+    }
+
+    /// Says goodbye to everybody.
+    pub(crate) fn close(&mut self, code: ErrorCode, retry_after: Duration) {
+        for connection in self.connections.values_mut() {
+            connection.peer.close(code, code.message(), retry_after, "");
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.connections.values().filter_map(|connection| connection.peer.poll_timeout()).min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
+        for connection in self.connections.values_mut() {
+            connection.peer.handle_timeout(now);
+        }
+    }
+
+    /// Every topic with its value or newest event, its version, and the number of its events.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.topics.values()
+    }
+
+    pub(crate) fn topic(&self, path: &str) -> Option<&Topic> {
+        self.topics.get(self.numbers.get(path)?)
+    }
+
+    pub(crate) fn set(&mut self, path: &str, value: &Value) -> Version {
+        let author = (PublisherId([0xee; 16]), PublishNumber(0));
+        self.change(&Path::new(path).unwrap(), Change::Set(value.value_type(), value.bytes().clone()), author).unwrap()
+    }
+
+    pub(crate) fn append(&mut self, path: &str, value: &Value) -> Version {
+        let author = (PublisherId([0xee; 16]), PublishNumber(0));
+        let change = Change::Append(value.value_type(), value.bytes().clone());
+        self.change(&Path::new(path).unwrap(), change, author).unwrap()
+    }
+
+    pub(crate) fn remove(&mut self, path: &str) -> bool {
+        let author = (PublisherId([0xee; 16]), PublishNumber(0));
+        self.change(&Path::new(path).unwrap(), Change::Remove, author).is_ok()
+    }
+
+    fn serve(&mut self, id: TransportId, request: PeerRequest, now: Timestamp) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match request {
+            PeerRequest::Hello { publisher, settled } => {
+                let verdicts = self.verdicts.entry(publisher).or_default();
+                verdicts.retain(|number, _| *number > settled);
+                let applied = verdicts.keys().next_back().copied().unwrap_or(settled);
+                connection.peer.welcome(self.epoch, applied, now);
+            }
+            PeerRequest::Subscribe { id: subscription, selector, interval, from } => {
+                connection
+                    .subscriptions
+                    .insert(subscription, Subscribed { selector: selector.clone(), interval, from });
+                let mut matched = 0;
+                for (number, topic) in &self.topics {
+                    if selector.matches(topic.path().as_str()) {
+                        matched += 1;
+                        if connection.selected.insert(*number) {
+                            let base = start(topic, from);
+                            connection.peer.note_matched(*number, base, Version(u64::MAX), interval);
+                        }
+                    }
+                }
+                connection.peer.note_subscribed(subscription, matched);
+            }
+            PeerRequest::Unsubscribe { id: subscription } => {
+                connection.subscriptions.remove(&subscription);
+                connection.peer.subscription_ended();
+                let Connection { peer, subscriptions, selected } = connection;
+                selected.retain(|number| {
+                    let path = self.topics[number].path().as_str();
+                    let still = subscriptions.values().any(|other| other.selector.matches(path));
+                    if !still {
+                        peer.forget(*number);
+                    }
+                    still
+                });
+            }
+            PeerRequest::Publish { number, path, condition, change } => {
+                if self.deaf {
+                    return;
+                }
+                let publisher = connection.peer.publisher();
+                let settled = self.verdicts.entry(publisher).or_default().get(&number).copied();
+                let ack = settled.unwrap_or_else(|| self.judge(publisher, number, &path, condition, change));
+                self.verdicts.entry(publisher).or_default().insert(number, ack);
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.peer.acknowledge(ack);
+                }
+            }
+            PeerRequest::Fetch { id: fetch, selector, history, limit } => {
+                let mut left = limit;
+                let mut more = false;
+                for topic in self.topics.values().filter(|topic| selector.matches(topic.path().as_str())) {
+                    let items: Vec<(Version, u64, &[u8])> = match (history, topic.value()) {
+                        (None, Some(value)) => vec![(topic.version(), 0, value.as_ref())],
+                        (None, None) => Vec::new(),
+                        (Some(from), _) => {
+                            let after = start(topic, from);
+                            let events = topic.events().filter(|event| event.version > after);
+                            events.map(|event| (event.version, event.sequence, event.value)).collect()
+                        }
+                    };
+                    for (version, sequence, value) in items {
+                        if left == 0 {
+                            more = true;
+                            break;
+                        }
+                        left -= 1;
+                        connection.peer.fetched(Fetched {
+                            id: fetch,
+                            path: topic.path().clone(),
+                            kind: topic.kind(),
+                            value_type: topic.value_type(),
+                            version,
+                            sequence,
+                            value,
+                        });
+                    }
+                }
+                connection.peer.fetch_ended(fetch, more);
+            }
+            PeerRequest::Repair { topic } => {
+                if connection.selected.contains(&topic) {
+                    connection.peer.note(topic, Version::NONE, self.topics[&topic].version(), Duration::ZERO);
+                }
+            }
+            other => panic!("a request that this gateway does not know: {other:?}"),
+        }
+    }
+
+    fn judge(
+        &mut self,
+        publisher: PublisherId,
+        number: PublishNumber,
+        path: &Path,
+        condition: Condition,
+        change: Change,
+    ) -> Ack {
+        let now = self.topic(path.as_str()).map(Topic::version);
+        let verdict = match condition {
+            Condition::IfAbsent if now.is_some() => Err(ErrorCode::AlreadyExists),
+            Condition::IfVersion(wanted) if now != Some(wanted) => Err(ErrorCode::VersionMismatch),
+            _ => self.change(path, change, (publisher, number)),
+        };
+        match verdict {
+            Ok(version) => Ack { number, code: 0, version },
+            Err(code) => Ack { number, code: code.number(), version: now.unwrap_or_default() },
+        }
+    }
+
+    fn change(
+        &mut self,
+        path: &Path,
+        change: Change,
+        author: (PublisherId, PublishNumber),
+    ) -> Result<Version, ErrorCode> {
+        self.applied.push((path.clone(), change.clone()));
+        self.head += 1;
+        let version = Version(self.head);
+        match change {
+            Change::Set(value_type, value) => {
+                let number = self.find_or_create(path, TopicKind::Value, value_type, true)?;
+                self.update_value(number, version, value, author);
+            }
+            Change::Append(value_type, value) => {
+                let number = self.find_or_create(path, TopicKind::Event, value_type, true)?;
+                self.update_events(number, version, &value);
+            }
+            Change::Delta { base, check, delta } => {
+                let number = *self.numbers.get(path).ok_or(ErrorCode::BaseMismatch)?;
+                if self.authors.get(&number) != Some(&(author.0, base)) {
+                    return Err(ErrorCode::BaseMismatch);
+                }
+                let held = self.topics[&number].value().cloned().unwrap_or_default();
+                let mut value = Vec::new();
+                delta::apply(&held, &delta, 1 << 20, &mut value).map_err(|_| ErrorCode::BaseMismatch)?;
+                if plain_check(&value) != check {
+                    return Err(ErrorCode::BaseMismatch);
+                }
+                self.update_value(number, version, value.into(), author);
+            }
+            Change::Remove => {
+                let number = self.numbers.remove(path).ok_or(ErrorCode::NoSuchTopic)?;
+                self.topics.remove(&number);
+                self.authors.remove(&number);
+                for connection in self.connections.values_mut() {
+                    if connection.selected.remove(&number) {
+                        connection.peer.note_removed(number, version);
+                    }
+                }
+            }
+            Change::Create(properties) => {
+                if self.numbers.contains_key(path) {
+                    return Err(ErrorCode::AlreadyExists);
+                }
+                self.find_or_create(path, properties.kind, properties.value_type, properties.retain)?;
+            }
+            _ => return Err(ErrorCode::BadPatch),
+        }
+        Ok(version)
+    }
+
+    fn find_or_create(
+        &mut self,
+        path: &Path,
+        kind: TopicKind,
+        value_type: ValueType,
+        retain: bool,
+    ) -> Result<TopicNumber, ErrorCode> {
+        if let Some(number) = self.numbers.get(path) {
+            let topic = &self.topics[number];
+            return match (topic.kind() == kind, topic.value_type() == value_type) {
+                (false, _) => Err(ErrorCode::KindMismatch),
+                (_, false) => Err(ErrorCode::TypeMismatch),
+                _ => Ok(*number),
+            };
+        }
+        self.last_number += 1;
+        let number = TopicNumber(self.last_number);
+        let topic = Topic::new(TopicDescription {
+            number,
+            partition: Partition(0),
+            path: path.clone(),
+            kind,
+            value_type,
+            retain,
+            conflate: true,
+            history: History { count: self.kept_events, age_ms: 0, bytes: 1 << 20 },
+        });
+        self.topics.insert(number, topic);
+        self.numbers.insert(path.clone(), number);
+        let version = Version(self.head);
+        for connection in self.connections.values_mut() {
+            let interval = connection
+                .subscriptions
+                .values()
+                .filter(|other| other.selector.matches(path.as_str()))
+                .map(|other| other.interval)
+                .min();
+            if let Some(interval) = interval {
+                connection.selected.insert(number);
+                connection.peer.note_matched(number, Version::NONE, version, interval);
+            }
+        }
+        Ok(number)
+    }
+
+    fn update_value(
+        &mut self,
+        number: TopicNumber,
+        version: Version,
+        value: Bytes,
+        author: (PublisherId, PublishNumber),
+    ) {
+        let topic = &self.topics[&number];
+        let base = topic.version();
+        let whole = snapshot_frame(number, version, &value);
+        let mut frame = Vec::new();
+        if let Some(held) = topic.value() {
+            let mut delta = Vec::new();
+            delta::encode(held, &value, &mut delta);
+            let distance = version.distance_from(base).unwrap();
+            let check = short_check(check(&value, version));
+            GatewayFrame::Delta { topic: number, distance, check, delta: &delta }.encode(&mut frame);
+        }
+        let is_whole = frame.is_empty() || frame.len() > whole.len();
+        let frame = if is_whole { whole } else { frame.into() };
+        self.authors.insert(number, author);
+        self.update(Update { topic: number, base, version, sequence: 0, at_ms: 0, frame, value, whole: is_whole });
+    }
+
+    fn update_events(&mut self, number: TopicNumber, version: Version, value: &Bytes) {
+        let topic = &self.topics[&number];
+        let (base, sequence) = (topic.version(), topic.sequence() + 1);
+        let mut frame = Vec::new();
+        let distance = version.distance_from(base).unwrap();
+        GatewayFrame::Event { topic: number, distance, value }.encode(&mut frame);
+        let (frame, value) = (frame.into(), value.clone());
+        self.update(Update { topic: number, base, version, sequence, at_ms: 0, frame, value, whole: false });
+    }
+
+    fn update(&mut self, update: Update) {
+        let topic = self.topics.get_mut(&update.topic).unwrap();
+        topic.update(&update);
+        let path = topic.path().as_str();
+        for connection in self.connections.values_mut() {
+            if connection.selected.contains(&update.topic) {
+                let matching = connection.subscriptions.values().filter(|other| other.selector.matches(path));
+                let interval = matching.map(|other| other.interval).min().unwrap_or_default();
+                connection.peer.note(update.topic, update.base, update.version, interval);
+            }
+        }
+    }
+}
+
+fn start(topic: &Topic, from: HistoryStart) -> Version {
+    match (topic.kind(), from) {
+        (TopicKind::Event, HistoryStart::Last(count)) => topic.before_last(count),
+        (TopicKind::Event, HistoryStart::All) => topic.before_last(u64::MAX),
+        (TopicKind::Event, HistoryStart::After(version)) => topic.before_next(version),
+        (TopicKind::Value, _) if topic.retain() => Version::NONE,
+        _ => topic.version(),
+    }
+}

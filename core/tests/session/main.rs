@@ -1,0 +1,16 @@
+//! The client's half of the conversation against the gateway's real half, on a clock of the tests' own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic in what it calls, too"
+)]
+
+mod connection;
+mod gateway;
+mod hostile;
+mod publishing;
+mod telling;
+mod world;
