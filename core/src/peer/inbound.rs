@@ -202,7 +202,7 @@ impl Peer {
         }
     }
 
-    fn refuse_at_once(&mut self, request: RequestRef, code: ErrorCode) {
+    pub(super) fn refuse_at_once(&mut self, request: RequestRef, code: ErrorCode) {
         if self.charge(REFUSAL_COST) {
             self.refuse(request, code);
         }
@@ -239,14 +239,10 @@ impl Peer {
 
     fn handle_subscribe(&mut self, subscribe: Subscribe<'_>) {
         let id = subscribe.id;
-        let request = RequestRef::Subscription(id);
-        self.subscriptions += 1;
         let Ok(selector) = Selector::from_bytes(subscribe.selector) else {
-            return self.refuse_at_once(request, ErrorCode::BadSelector);
+            self.subscriptions += 1;
+            return self.refuse_at_once(RequestRef::Subscription(id), ErrorCode::BadSelector);
         };
-        if self.subscriptions as usize > self.config.max_subscriptions {
-            return self.refuse_at_once(request, ErrorCode::TooManySubscriptions);
-        }
         let interval = match subscribe.max_rate_millihertz {
             0 => Duration::ZERO,
             rate => Duration::from_micros(1_000_000_000 / rate).min(MAX_INTERVAL),

@@ -174,18 +174,30 @@ impl Peer {
     /// The next thing that the gateway has to do for the client.
     #[must_use]
     pub fn poll_request(&mut self) -> Option<PeerRequest> {
-        let Some(request) = self.requests.pop_front() else {
-            let topic = self.repairs.pop_front();
-            if topic.is_none() {
-                self.repairs = VecDeque::new();
+        while let Some(request) = self.requests.pop_front() {
+            if self.requests.is_empty() {
+                self.requests = VecDeque::new();
+                self.leave_when_settled();
             }
-            return topic.map(|topic| PeerRequest::Repair { topic });
-        };
-        if self.requests.is_empty() {
-            self.requests = VecDeque::new();
-            self.leave_when_settled();
+            match request {
+                // Counted only now, when the ends of others that stood before it have been dealt with.
+                PeerRequest::Subscribe { id, .. } if !self.take_subscription() => {
+                    self.refuse_at_once(RequestRef::Subscription(id), ErrorCode::TooManySubscriptions);
+                }
+                request => return Some(request),
+            }
         }
-        Some(request)
+        let topic = self.repairs.pop_front();
+        if topic.is_none() {
+            self.repairs = VecDeque::new();
+        }
+        topic.map(|topic| PeerRequest::Repair { topic })
+    }
+
+    /// Counts one subscription more. `false` if that is more than the session may have.
+    fn take_subscription(&mut self) -> bool {
+        self.subscriptions += 1;
+        self.subscriptions as usize <= self.config.max_subscriptions
     }
 
     /// Answers a [`PeerRequest::Hello`].

@@ -27,12 +27,15 @@ pub(super) struct Mailbox {
     pub(super) announced: bool,
 }
 
+/// What is left of the updates of one topic that there was no room for.
 #[derive(Debug)]
 struct Waiting {
     ticket: u64,
-    update: Update,
     /// The application has heard nothing of the topic yet.
     is_first: bool,
+    /// The topic was removed, and perhaps made anew since.
+    removal: Option<Update>,
+    newest: Option<Update>,
 }
 
 impl Mailbox {
@@ -62,16 +65,17 @@ impl Mailbox {
                 self.order.remove(&waiting.ticket);
                 self.overflow.remove(&update.path);
             } else {
-                merge(&mut waiting.update, update);
+                waiting.merge(update);
             }
-        } else if self.has_room(&update) {
+        } else if self.has_room(size(&update)) {
             self.enqueue(update);
         } else {
             self.last_ticket += 1;
-            let ticket = self.last_ticket;
+            let mut waiting = Waiting { ticket: self.last_ticket, is_first, removal: None, newest: None };
             let path = update.path.clone();
-            self.order.insert(ticket, path.clone());
-            self.overflow.insert(path, Waiting { ticket, update: shed(update), is_first });
+            waiting.merge(update);
+            self.order.insert(waiting.ticket, path.clone());
+            self.overflow.insert(path, waiting);
         }
     }
 
@@ -80,18 +84,17 @@ impl Mailbox {
         self.bytes -= size(&taken);
         while let Some((_, path)) = self.order.first_key_value()
             && let Some(waiting) = self.overflow.get(path)
-            && self.has_room(&waiting.update)
+            && self.has_room(waiting.newest.as_ref().map_or(0, size))
             && let Some((_, path)) = self.order.pop_first()
             && let Some(waiting) = self.overflow.remove(&path)
         {
-            self.enqueue(waiting.update);
+            waiting.removal.into_iter().chain(waiting.newest).for_each(|update| self.enqueue(update));
         }
         Some(taken)
     }
 
-    fn has_room(&self, update: &Update) -> bool {
-        self.queue.is_empty()
-            || self.queue.len() < self.max_count && self.bytes.saturating_add(size(update)) <= self.max_bytes
+    fn has_room(&self, size: usize) -> bool {
+        self.queue.is_empty() || self.queue.len() < self.max_count && self.bytes.saturating_add(size) <= self.max_bytes
     }
 
     fn enqueue(&mut self, update: Update) {
@@ -107,25 +110,26 @@ fn size(update: &Update) -> usize {
     }
 }
 
-/// What is kept of an update that there is no room for.
-fn shed(update: Update) -> Update {
-    let kind = match update.kind {
-        UpdateKind::Event { sequence, .. } => UpdateKind::Gap { first: sequence, last: sequence },
-        other => other,
-    };
-    Update { kind, ..update }
-}
-
-/// Lets a newer update of the same topic take the place of one that overflowed.
-fn merge(waiting: &mut Update, update: Update) {
-    let wire_bytes = waiting.wire_bytes + update.wire_bytes;
-    let update = shed(update);
-    *waiting = match (&waiting.kind, &update.kind) {
-        (UpdateKind::Gap { first, .. }, UpdateKind::Gap { last, .. }) => {
-            Update { kind: UpdateKind::Gap { first: *first, last: *last }, wire_bytes, ..update }
-        }
-        _ => Update { wire_bytes, ..update },
-    };
+impl Waiting {
+    /// Lets a newer update take the place of older ones.
+    fn merge(&mut self, update: Update) {
+        let before = self.newest.take();
+        let wire_bytes = update.wire_bytes + before.as_ref().map_or(0, |before| before.wire_bytes);
+        let kind = match (before.map(|before| before.kind), update.kind) {
+            (_, UpdateKind::Removed) => {
+                self.removal = Some(Update { path: update.path, kind: UpdateKind::Removed, wire_bytes });
+                return;
+            }
+            // An event that there is no room for is missing.
+            (
+                Some(UpdateKind::Gap { first, .. }),
+                UpdateKind::Gap { last, .. } | UpdateKind::Event { sequence: last, .. },
+            ) => UpdateKind::Gap { first, last },
+            (_, UpdateKind::Event { sequence, .. }) => UpdateKind::Gap { first: sequence, last: sequence },
+            (_, kind) => kind,
+        };
+        self.newest = Some(Update { path: update.path, kind, wire_bytes });
+    }
 }
 
 #[cfg(test)]
@@ -213,6 +217,18 @@ mod tests {
             mailbox.push(removed(&path), false);
         }
         assert_eq!(drain(&mut mailbox), [value("seen", 1), removed("seen")]);
+    }
+
+    #[test]
+    fn a_topic_made_anew_is_told_as_removed_first() {
+        let mut mailbox = Mailbox::new(1, 1 << 20);
+        mailbox.push(value("a", 1), true);
+        mailbox.push(value("a", 2), false);
+        mailbox.push(removed("a"), false);
+        mailbox.push(event("a", 1), true);
+        mailbox.push(event("a", 2), false);
+        let told: Vec<UpdateKind> = drain(&mut mailbox).into_iter().map(|update| update.kind).collect();
+        assert_eq!(told[1..], [UpdateKind::Removed, UpdateKind::Gap { first: 1, last: 2 }]);
     }
 
     #[test]

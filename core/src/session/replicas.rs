@@ -27,6 +27,9 @@ pub(super) struct KnownTopic {
     pub(super) value_type: ValueType,
     /// Its number on this connection; `None` until it is announced.
     pub(super) number: Option<TopicNumber>,
+    /// Its number on the connection before, if that was of the same epoch: a topic that was removed
+    /// and made anew has another.
+    pub(super) last_number: Option<TopicNumber>,
     /// The version that the next delta or event counts from.
     pub(super) cursor: Version,
     /// The sequence number of the event at the cursor.
@@ -131,13 +134,11 @@ impl Replicas {
         key
     }
 
-    /// Gives a topic its number on this connection. If it had another one, that is left.
-    pub(super) fn number(&mut self, number: TopicNumber, key: TopicKey, now: u64) {
+    /// Gives a topic its number on this connection.
+    pub(super) fn number(&mut self, number: TopicNumber, key: TopicKey) {
         let Some(topic) = self.get_mut(key) else { return };
-        match topic.number.replace(number) {
-            None => self.unnumbered -= 1,
-            Some(old) if old != number => self.leave(old, now),
-            Some(_) => {}
+        if topic.number.replace(number).is_none() {
+            self.unnumbered -= 1;
         }
         self.by_number.insert(number, Numbered::Topic(key));
     }
@@ -187,7 +188,7 @@ impl Replicas {
         self.left.clear();
         self.unnumbered = self.by_path.len();
         for topic in self.topics.iter_mut().flatten() {
-            topic.number = None;
+            topic.last_number = topic.number.take().or(topic.last_number);
             topic.repairing = false;
         }
     }
@@ -197,6 +198,7 @@ impl Replicas {
         for topic in self.topics.iter_mut().flatten() {
             topic.version = Version::NONE;
             topic.told_sequence = None;
+            topic.last_number = None;
         }
     }
 }
@@ -220,6 +222,7 @@ mod tests {
             kind: TopicKind::Value,
             value_type: ValueType::Text,
             number: None,
+            last_number: None,
             cursor: Version::NONE,
             sequence: 0,
             value: None,
@@ -252,7 +255,7 @@ mod tests {
         let mut replicas = Replicas::default();
         for number in 0..100_000_u32 {
             let key = replicas.insert(topic(&format!("a/{number}")));
-            replicas.number(TopicNumber(number), key, u64::from(number));
+            replicas.number(TopicNumber(number), key);
             replicas.remove(key, u64::from(number));
             assert_eq!(replicas.numbered(TopicNumber(number)), Some(Numbered::Left(u64::from(number))));
             replicas.forget_left(u64::from(number));
@@ -266,7 +269,7 @@ mod tests {
         let mut replicas = Replicas::default();
         replicas.leave(TopicNumber(1), 1);
         let key = replicas.insert(topic("a"));
-        replicas.number(TopicNumber(1), key, 2);
+        replicas.number(TopicNumber(1), key);
         for number in 2..5000 {
             replicas.leave(TopicNumber(number), 3);
         }

@@ -36,9 +36,12 @@ impl Session {
             return Err(unexpected("a number was given to a second topic"));
         }
         if let Some(key) = self.replicas.at(path.as_str())
-            && self.replicas.get(key).is_some_and(|known| known.kind != kind || known.value_type != value_type)
+            && self.replicas.get(key).is_some_and(|known| {
+                let renumbered = known.number.or(known.last_number).is_some_and(|last| last != number);
+                known.kind != kind || known.value_type != value_type || renumbered
+            })
         {
-            // Removed and made anew, as something else.
+            // Removed and made anew.
             self.drop_topic(key, 0);
         }
         let key = match self.replicas.at(path.as_str()) {
@@ -61,6 +64,7 @@ impl Session {
                     kind,
                     value_type,
                     number: None,
+                    last_number: None,
                     cursor: version,
                     sequence,
                     value: None,
@@ -73,7 +77,7 @@ impl Session {
                 })
             }
         };
-        self.replicas.number(number, key, self.requests);
+        self.replicas.number(number, key);
         let Some(known) = self.replicas.get_mut(key) else { return Ok(()) };
         known.partition = partition;
         known.cursor = version;

@@ -43,7 +43,6 @@ struct Connection {
 struct Subscribed {
     selector: Selector,
     interval: Duration,
-    from: HistoryStart,
 }
 
 struct ByNumber<'a>(&'a BTreeMap<TopicNumber, Topic>);
@@ -159,20 +158,18 @@ impl Gateway {
                 connection.peer.welcome(self.epoch, applied, now);
             }
             PeerRequest::Subscribe { id: subscription, selector, interval, from } => {
-                connection
-                    .subscriptions
-                    .insert(subscription, Subscribed { selector: selector.clone(), interval, from });
+                connection.subscriptions.insert(subscription, Subscribed { selector: selector.clone(), interval });
                 let mut matched = 0;
                 for (number, topic) in &self.topics {
                     if selector.matches(topic.path().as_str()) {
                         matched += 1;
                         if connection.selected.insert(*number) {
                             let base = start(topic, from);
-                            connection.peer.note_matched(*number, base, Version(u64::MAX), interval);
+                            connection.peer.note_matched(*number, base, None, interval);
                         }
                     }
                 }
-                connection.peer.note_subscribed(subscription, matched);
+                connection.peer.note_subscribed(subscription, matched, Version(self.head));
             }
             PeerRequest::Unsubscribe { id: subscription } => {
                 connection.subscriptions.remove(&subscription);
@@ -207,8 +204,7 @@ impl Gateway {
                         (None, Some(value)) => vec![(topic.version(), 0, value.as_ref())],
                         (None, None) => Vec::new(),
                         (Some(from), _) => {
-                            let after = start(topic, from);
-                            let events = topic.events().filter(|event| event.version > after);
+                            let events = topic.events_after(start(topic, from));
                             events.map(|event| (event.version, event.sequence, event.value)).collect()
                         }
                     };
@@ -351,7 +347,7 @@ impl Gateway {
                 .min();
             if let Some(interval) = interval {
                 connection.selected.insert(number);
-                connection.peer.note_matched(number, Version::NONE, version, interval);
+                connection.peer.note_matched(number, Version::NONE, Some(version), interval);
             }
         }
         Ok(number)
@@ -378,7 +374,7 @@ impl Gateway {
         let is_whole = frame.is_empty() || frame.len() > whole.len();
         let frame = if is_whole { whole } else { frame.into() };
         self.authors.insert(number, author);
-        self.update(Update { topic: number, base, version, sequence: 0, at_ms: 0, frame, value, whole: is_whole });
+        self.update(&Update { topic: number, base, version, sequence: 0, at_ms: 0, frame, value, whole: is_whole });
     }
 
     fn update_events(&mut self, number: TopicNumber, version: Version, value: &Bytes) {
@@ -388,12 +384,12 @@ impl Gateway {
         let distance = version.distance_from(base).unwrap();
         GatewayFrame::Event { topic: number, distance, value }.encode(&mut frame);
         let (frame, value) = (frame.into(), value.clone());
-        self.update(Update { topic: number, base, version, sequence, at_ms: 0, frame, value, whole: false });
+        self.update(&Update { topic: number, base, version, sequence, at_ms: 0, frame, value, whole: false });
     }
 
-    fn update(&mut self, update: Update) {
+    fn update(&mut self, update: &Update) {
         let topic = self.topics.get_mut(&update.topic).unwrap();
-        topic.update(&update);
+        topic.update(update);
         let path = topic.path().as_str();
         for connection in self.connections.values_mut() {
             if connection.selected.contains(&update.topic) {
@@ -409,7 +405,7 @@ fn start(topic: &Topic, from: HistoryStart) -> Version {
     match (topic.kind(), from) {
         (TopicKind::Event, HistoryStart::Last(count)) => topic.before_last(count),
         (TopicKind::Event, HistoryStart::All) => topic.before_last(u64::MAX),
-        (TopicKind::Event, HistoryStart::After(version)) => topic.before_next(version),
+        (TopicKind::Event, HistoryStart::After(version)) => topic.from_after(version),
         (TopicKind::Value, _) if topic.retain() => Version::NONE,
         _ => topic.version(),
     }

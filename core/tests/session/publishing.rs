@@ -161,7 +161,7 @@ fn what_was_not_acknowledged_is_sent_again_and_applied_once() {
         .gateway
         .topic("e")
         .unwrap()
-        .events()
+        .events_after(Version::NONE)
         .map(|event| String::from_utf8_lossy(event.value).into_owned())
         .collect();
     assert_eq!(events, ["event 0", "event 1", "event 2", "event 3", "event 4", "event 5"]);

@@ -16,6 +16,8 @@ use crate::gateway::Gateway;
 /// How many messages may go back and forth at one moment before it counts as going round in circles.
 const MAX_STEPS: usize = 100_000;
 
+type Tamper = Box<dyn FnMut(&mut Vec<u8>)>;
+
 pub(crate) struct World {
     pub(crate) session: Session,
     pub(crate) gateway: Gateway,
@@ -29,7 +31,7 @@ pub(crate) struct World {
     /// About how long the gateway makes its messages.
     pub(crate) batch: usize,
     /// Changes a message of the gateway on its way.
-    pub(crate) tamper: Option<Box<dyn FnMut(&mut Vec<u8>)>>,
+    pub(crate) tamper: Option<Tamper>,
     pub(crate) wire: Option<TransportId>,
     pub(crate) events: Vec<Event>,
     pub(crate) endpoints: Vec<usize>,
