@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     repeat: bool,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate <= 1e9 => Ok(rate),
         _ => Err("give a number of updates a second, above 0".into()),

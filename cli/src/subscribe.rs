@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     idle_exit: Option<Duration>,
     /// The most updates a second for each topic
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", value_parser = crate::publish::rate)]
     max_rate: Option<f64>,
     /// Begin event topics with their newest so many past events
     #[arg(long, value_name = "N")]
