@@ -26,7 +26,7 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
     run(&mut project.cargo(["build", "--package", "outpour-cli"]))?;
     run(project
         .command(&python)
-        .args(["-m", "pytest", "-q", "tests/interop"])
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/interop"])
         .env("OUTPOUR_BIN", project.binary("debug", "outpour"))
         .env("PYTHONDONTWRITEBYTECODE", "1"))?;
     Ok(Outcome::Passed)
