@@ -248,7 +248,7 @@ fn every_limit_has_its_range() {
         ("limits.heartbeat", vec!["'1s'", "'10m'"], vec!["'999ms'", "'601s'"]),
         ("limits.max_subscriptions_per_session", vec!["1", "1000000"], vec!["0", "1000001"]),
         ("limits.max_topics_per_session", vec!["1", "1000000000"], vec!["0", "1000000001"]),
-        ("limits.max_publishes_in_flight", vec!["1", "65536"], vec!["0", "65537"]),
+        ("limits.max_publishes_in_flight", vec!["1", "1024"], vec!["0", "1025"]),
         ("limits.max_fetches_in_flight", vec!["1", "65536"], vec!["0", "65537"]),
         ("limits.max_session_memory", vec!["'2MiB'", "'64GiB'"], vec!["1048575", "'65GiB'"]),
         ("limits.messages_per_second", vec!["1", "10000000"], vec!["0", "10000001"]),

@@ -28,7 +28,7 @@ impl Broker {
                 }
                 let now = match verdict {
                     Ok(()) => version,
-                    Err(_) => self.topic_at(&path).map_or(Version::NONE, Topic::version),
+                    Err(_) => self.stored_at(&path).map_or(Version::NONE, Stored::version),
                 };
                 self.publishers.settle(author, number, verdict, now)
             }
@@ -41,9 +41,9 @@ impl Broker {
     fn judge(&self, record: &Record) -> Result<(), ErrorCode> {
         match record.condition {
             Condition::IfAbsent if self.tree.get(&record.path).is_some() => Err(ErrorCode::AlreadyExists),
-            Condition::IfVersion(wanted) => match self.topic_at(&record.path) {
+            Condition::IfVersion(wanted) => match self.stored_at(&record.path) {
                 None => Err(ErrorCode::NoSuchTopic),
-                Some(topic) if topic.version() != wanted => Err(ErrorCode::VersionMismatch),
+                Some(stored) if stored.version() != wanted => Err(ErrorCode::VersionMismatch),
                 Some(_) => Ok(()),
             },
             _ => Ok(()),
@@ -53,6 +53,7 @@ impl Broker {
     fn change(&mut self, version: Version, record: Record) -> Result<(), ErrorCode> {
         let Record { path, author, number, change, at_ms, .. } = record;
         let by = (author, number);
+        let max_value = self.config.max_value;
         match change {
             Change::Set(value_type, value) => {
                 let topic = self.find_or_create(version, &path, TopicKind::Value, value_type)?;
@@ -67,7 +68,7 @@ impl Broker {
                 self.set(topic, version, value, by, at_ms)
             }
             Change::JsonPatch(patch) => {
-                let (topic, value) = self.patched(&path, |value| patch::json_patch(value, &patch))?;
+                let (topic, value) = self.patched(&path, |value| patch::json_patch(value, &patch, max_value))?;
                 self.set(topic, version, value, by, at_ms)
             }
             Change::MergePatch(patch) => {
@@ -137,7 +138,7 @@ impl Broker {
         let topic = Topic::new(description.clone());
         self.announce(Outcome::Created { topic: Arc::new(description), version });
         self.tree.insert(path, number);
-        let stored = Stored { topic, author: PublisherId::default(), number: PublishNumber(0) };
+        let stored = Stored { topic, created: version, author: PublisherId::default(), number: PublishNumber(0) };
         self.topics.insert(number, Box::new(stored));
         Ok(number)
     }

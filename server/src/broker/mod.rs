@@ -1,6 +1,7 @@
 //! The broker: what the log says, applied. A pure state machine; its driver owns the threads.
 
 mod apply;
+mod json;
 mod outcome;
 mod patch;
 mod publishers;
@@ -19,10 +20,14 @@ use outpour_core::{
 
 use crate::log::{Log, LogError, Record};
 use crate::topics::{Cursor, TopicTree};
+pub use publishers::MAX_VERDICTS;
 use publishers::Publishers;
 
 /// How many records are read back from the log at once.
 const READ_LIMIT: usize = 1024;
+
+/// How many verdicts are remembered of all publishers: each takes about 24 bytes.
+const MAX_VERDICTS_KEPT: usize = 4_000_000;
 
 /// What a broker may hold, and how it treats new topics.
 #[derive(Clone, Debug)]
@@ -75,8 +80,16 @@ pub struct Broker {
 /// A topic, and the publish that gave it its value: the base that an upstream delta may name.
 struct Stored {
     topic: Topic,
+    created: Version,
     author: PublisherId,
     number: PublishNumber,
+}
+
+impl Stored {
+    /// The position of the record that last changed the topic.
+    fn version(&self) -> Version {
+        self.topic.version().max(self.created)
+    }
 }
 
 impl std::fmt::Debug for Broker {
@@ -96,7 +109,7 @@ impl Broker {
     /// If the log can't be read.
     pub fn new(config: BrokerConfig, log: Box<dyn Log>) -> Result<Self, LogError> {
         let mut broker = Self {
-            publishers: Publishers::new(config.max_publishers),
+            publishers: Publishers::new(config.max_publishers, MAX_VERDICTS_KEPT),
             config,
             log,
             applied: Version::NONE,
@@ -141,31 +154,34 @@ impl Broker {
     /// A publisher is back: what it had applied. Up to `settled` it knows the verdicts.
     pub fn greet(&mut self, publisher: PublisherId, settled: PublishNumber) -> PublishNumber {
         self.publishers.heard(publisher, settled);
-        self.publishers.applied(publisher)
+        self.publishers.newest(publisher)
     }
 
     /// Appends a record and applies what the log gives back. Its verdict comes as an
     /// [`Outcome::Acknowledged`] for `session`.
     pub fn publish(&mut self, session: SessionId, record: Record) {
         let (author, number) = (record.author, record.number);
+        // What is not well formed never gets to the log, and is refused alike however often it comes.
+        if let Err(code) = well_formed(&record.change) {
+            return self.refuse(session, number, code);
+        }
         if let Some(ack) = self.publishers.settled(author, number) {
-            self.outcomes.push(Outcome::Acknowledged { session, ack });
-            return;
+            return self.announce(Outcome::Acknowledged { session, ack });
         }
-        let appended =
-            well_formed(&record.change).and_then(|()| self.log.append(record).map_err(|_| ErrorCode::LogUnavailable));
-        match appended {
-            Ok(_) => {
-                self.waiting.insert((author, number), session);
-                if let Err(error) = self.advance() {
-                    tracing::error!(%error, "the log can't be read back");
-                }
-            }
-            Err(code) => {
-                let ack = Ack { number, code: code.number(), version: Version::NONE };
-                self.outcomes.push(Outcome::Acknowledged { session, ack });
-            }
+        self.waiting.insert((author, number), session);
+        if let Err(error) = self.log.append(record) {
+            tracing::warn!(%error, "a publish is refused");
+            self.waiting.remove(&(author, number));
+            return self.refuse(session, number, ErrorCode::LogUnavailable);
         }
+        if let Err(error) = self.advance() {
+            tracing::error!(%error, "the log can't be read back");
+        }
+    }
+
+    fn refuse(&mut self, session: SessionId, number: PublishNumber, code: ErrorCode) {
+        let ack = Ack { number, code: code.number(), version: Version::NONE };
+        self.announce(Outcome::Acknowledged { session, ack });
     }
 
     /// Applies the records that the log holds beyond those applied.
@@ -216,7 +232,11 @@ impl Broker {
     /// The topic with this path.
     #[must_use]
     pub fn topic_at(&self, path: &Path) -> Option<&Topic> {
-        self.topic(self.tree.get(path)?)
+        self.stored_at(path).map(|stored| &stored.topic)
+    }
+
+    fn stored_at(&self, path: &Path) -> Option<&Stored> {
+        self.topics.get(&self.tree.get(path)?).map(Box::as_ref)
     }
 
     /// Appends the numbers of the next topics that match, at the most `limit`, starting behind
@@ -240,7 +260,11 @@ impl Broker {
 fn well_formed(change: &Change) -> Result<(), ErrorCode> {
     match change {
         Change::Set(ValueType::Json, value) | Change::Append(ValueType::Json, value) => {
-            serde_json::from_slice::<serde::de::IgnoredAny>(value).map(|_| ()).map_err(|_| ErrorCode::BadValue)
+            if json::is_well_formed(value) {
+                Ok(())
+            } else {
+                Err(ErrorCode::BadValue)
+            }
         }
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! What each publisher has had applied: how a record sent twice is applied once.
+//! What each publisher has had judged: how a record sent twice is applied once.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,44 +7,62 @@ use outpour_core::wire::Ack;
 use outpour_core::{ErrorCode, PublishNumber, PublisherId, Version};
 
 /// How many verdicts are remembered of a publisher: at least as many as may be in flight.
-const VERDICTS: usize = 1024;
+pub const MAX_VERDICTS: usize = 1024;
 
-/// The publishers heard of lately, at the most `limit` of them; the one silent longest is forgotten.
+/// The publishers heard of lately. The one silent longest is forgotten first.
 #[derive(Debug)]
 pub(super) struct Publishers {
     known: HashMap<PublisherId, Publisher, foldhash::fast::RandomState>,
     by_age: BTreeMap<u64, PublisherId>,
     clock: u64,
+    /// The most publishers.
     limit: usize,
+    /// The most verdicts, of all publishers together.
+    verdicts_limit: usize,
+    verdicts: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Publisher {
-    applied: PublishNumber,
+    /// The highest number judged.
+    newest: PublishNumber,
+    /// The highest number whose verdict has been forgotten.
+    forgotten: PublishNumber,
+    /// In the order of their numbers.
     verdicts: VecDeque<Ack>,
     age: u64,
 }
 
 impl Publishers {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { known: HashMap::default(), by_age: BTreeMap::new(), clock: 0, limit: limit.max(1) }
+    pub(super) fn new(limit: usize, verdicts_limit: usize) -> Self {
+        Self {
+            known: HashMap::default(),
+            by_age: BTreeMap::new(),
+            clock: 0,
+            limit: limit.max(1),
+            verdicts_limit: verdicts_limit.max(MAX_VERDICTS),
+            verdicts: 0,
+        }
     }
 
-    /// The last number of this publisher that was applied; 0 if it is not known.
-    pub(super) fn applied(&self, id: PublisherId) -> PublishNumber {
-        self.known.get(&id).map_or(PublishNumber(0), |publisher| publisher.applied)
+    /// The highest number of this publisher that was judged; 0 if it is not known.
+    pub(super) fn newest(&self, id: PublisherId) -> PublishNumber {
+        self.known.get(&id).map_or(PublishNumber(0), |publisher| publisher.newest)
     }
 
-    /// The verdict on a record that was applied before.
+    /// The verdict on a record that was judged before.
     pub(super) fn settled(&self, id: PublisherId, number: PublishNumber) -> Option<Ack> {
         let publisher = self.known.get(&id)?;
-        if number > publisher.applied {
+        if number > publisher.newest {
             return None;
         }
-        let found = publisher.verdicts.binary_search_by_key(&number, |ack| ack.number).ok();
-        // A verdict this old was acknowledged long ago, or the publisher broke its window.
-        let forgotten = Ack { number, code: 0, version: Version::NONE };
-        Some(found.and_then(|index| publisher.verdicts.get(index)).copied().unwrap_or(forgotten))
+        match publisher.place(number) {
+            Ok(index) => publisher.verdicts.get(index).copied(),
+            // It was acknowledged long ago, or the publisher broke its window.
+            Err(_) if number <= publisher.forgotten => Some(Ack { number, code: 0, version: Version::NONE }),
+            // A number that was left out, or whose record did not get as far as the log.
+            Err(_) => None,
+        }
     }
 
     pub(super) fn settle(
@@ -56,23 +74,24 @@ impl Publishers {
     ) -> Ack {
         let ack = Ack { number, code: verdict.err().map_or(0, ErrorCode::number), version };
         self.clock += 1;
-        let publisher = self.known.entry(id).or_insert_with(|| Publisher {
-            applied: PublishNumber(0),
-            verdicts: VecDeque::new(),
-            age: 0,
-        });
-        publisher.applied = number;
-        publisher.verdicts.push_back(ack);
-        if publisher.verdicts.len() > VERDICTS {
-            publisher.verdicts.pop_front();
+        let publisher = self.known.entry(id).or_default();
+        publisher.newest = publisher.newest.max(number);
+        if let Err(place) = publisher.place(number) {
+            publisher.verdicts.insert(place, ack);
+            self.verdicts += 1;
+        }
+        if publisher.verdicts.len() > MAX_VERDICTS {
+            publisher.forget_oldest();
+            self.verdicts -= 1;
         }
         self.by_age.remove(&publisher.age);
         publisher.age = self.clock;
         self.by_age.insert(self.clock, id);
-        if self.known.len() > self.limit
-            && let Some((_, oldest)) = self.by_age.pop_first()
-        {
-            self.known.remove(&oldest);
+        while self.known.len() > self.limit || self.verdicts > self.verdicts_limit {
+            let Some((_, oldest)) = self.by_age.pop_first() else { break };
+            if let Some(forgotten) = self.known.remove(&oldest) {
+                self.verdicts -= forgotten.verdicts.len();
+            }
         }
         ack
     }
@@ -81,8 +100,21 @@ impl Publishers {
     pub(super) fn heard(&mut self, id: PublisherId, number: PublishNumber) {
         if let Some(publisher) = self.known.get_mut(&id) {
             while publisher.verdicts.front().is_some_and(|ack| ack.number <= number) {
-                publisher.verdicts.pop_front();
+                publisher.forget_oldest();
+                self.verdicts -= 1;
             }
+        }
+    }
+}
+
+impl Publisher {
+    fn place(&self, number: PublishNumber) -> Result<usize, usize> {
+        self.verdicts.binary_search_by_key(&number, |ack| ack.number)
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.verdicts.pop_front() {
+            self.forgotten = self.forgotten.max(oldest.number);
         }
     }
 }

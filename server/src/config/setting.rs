@@ -8,6 +8,7 @@ use outpour_core::wire::{MAX_MESSAGE_BYTES, MIN_MESSAGE_BYTES};
 
 use super::quantity::{format_duration, format_size, parse_duration, parse_size};
 use super::{Config, text};
+use crate::broker::MAX_VERDICTS;
 
 /// A setting of the gateway.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ pub(super) static SETTINGS: [Setting; 22] = [
     ),
     count(
         "limits.max_publishes_in_flight",
-        (1, 65_536),
+        (1, MAX_VERDICTS as u64),
         |c| c.peer().max_in_flight as u64,
         |c, n| c.peer_mut().max_in_flight = n as usize,
     ),

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::broker::{Broker, BrokerConfig, BrokerStatistics};
+use crate::broker::{Broker, BrokerConfig, BrokerStatistics, MAX_VERDICTS};
 use crate::fanout::ShardConfig;
 use crate::log::{Log, MemoryLog};
 use crate::websocket::UpgradePolicy;
 use listener::Listener;
 use outpour_core::Epoch;
+use outpour_core::peer::{FRAME_ROOM, PeerConfig};
 use shared::Shared;
 use worker::Worker;
 
@@ -53,6 +54,23 @@ impl Default for GatewayConfig {
             shutdown_grace: Duration::from_secs(5),
             retry_after: Duration::from_secs(1),
         }
+    }
+}
+
+impl GatewayConfig {
+    /// Whether the limits leave room for what they allow.
+    fn check(&self) -> io::Result<()> {
+        let PeerConfig { max_message, max_value, max_in_flight, .. } = *self.shard.peer;
+        let problem = if max_message < max_value.saturating_add(FRAME_ROOM) {
+            format!("a message of {max_message} bytes has no room for a value of {max_value}")
+        } else if max_value != self.broker.max_value {
+            format!("sessions may publish values of {max_value} bytes, and the broker takes {}", self.broker.max_value)
+        } else if max_in_flight > MAX_VERDICTS {
+            format!("{max_in_flight} publishes may be in flight, and only {MAX_VERDICTS} verdicts are remembered")
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
     }
 }
 
@@ -97,8 +115,9 @@ impl Gateway {
     /// Starts to listen. Connections are accepted when this returns.
     ///
     /// # Errors
-    /// If the address can't be listened on, or the log not be read.
+    /// If the settings contradict each other, the address can't be listened on, or the log not be read.
     pub fn start(config: GatewayConfig, log: Box<dyn Log>) -> io::Result<Self> {
+        config.check()?;
         let broker = Broker::new(config.broker.clone(), log).map_err(io::Error::other)?;
         let socket = TcpListener::bind(config.listen)?;
         socket.set_nonblocking(true)?;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use outpour_core::peer::Change;
 use outpour_core::{Epoch, Partition, Path, Position, Version};
 
 use super::{Log, LogError, Record};
@@ -14,18 +15,34 @@ pub struct MemoryLog {
     /// The position of the newest record.
     head: Version,
     keep: usize,
+    /// How many bytes the records have together.
+    bytes: usize,
 }
+
+/// The most bytes of records that are kept, however few that are.
+const MAX_BYTES: usize = 16 << 20;
 
 impl MemoryLog {
     /// An empty log that keeps the newest `keep` records (at least one) for its readers.
     #[must_use]
     pub fn new(epoch: Epoch, keep: usize) -> Self {
-        Self { epoch, records: VecDeque::new(), head: Version::NONE, keep: keep.max(1) }
+        Self { epoch, records: VecDeque::new(), head: Version::NONE, keep: keep.max(1), bytes: 0 }
     }
 
     fn first(&self) -> Version {
         Version(self.head.0 + 1 - self.records.len() as u64)
     }
+}
+
+fn size(record: &Record) -> usize {
+    let content = match &record.change {
+        Change::Set(_, bytes) | Change::Append(_, bytes) | Change::JsonPatch(bytes) | Change::MergePatch(bytes) => {
+            bytes.len()
+        }
+        Change::Delta { delta, .. } => delta.len(),
+        _ => 0,
+    };
+    size_of::<Record>() + record.path.as_str().len() + content
 }
 
 impl Log for MemoryLog {
@@ -39,9 +56,10 @@ impl Log for MemoryLog {
 
     fn append(&mut self, record: Record) -> Result<Position, LogError> {
         self.head = Version(self.head.0 + 1);
+        self.bytes += size(&record);
         self.records.push_back(record);
-        if self.records.len() > self.keep {
-            self.records.pop_front();
+        while self.records.len() > self.keep || self.bytes > MAX_BYTES && self.records.len() > 1 {
+            self.bytes -= self.records.pop_front().as_ref().map_or(0, size);
         }
         Ok(Position { partition: Partition(0), version: self.head })
     }
