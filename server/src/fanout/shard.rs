@@ -206,6 +206,10 @@ impl Shard {
             }
             PeerRequest::Subscribe { id, selector, interval, from } => {
                 self.subscribe(key, id, &selector, interval, from);
+                // What the client asks for next comes after the topics as they are now.
+                if self.sessions.get(key as usize).is_some_and(|session| session.matching.len() == 1) {
+                    self.match_page(key, broker, wall_ms);
+                }
             }
             PeerRequest::Unsubscribe { id } => self.unsubscribe(key, id),
             PeerRequest::Publish { number, path, condition, change } => {
