@@ -1,32 +1,262 @@
 //! Selectors by the paths they match.
 
+mod ids;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use foldhash::fast::RandomState;
+use hashbrown::hash_map::EntryRef;
+use hashbrown::{HashMap, HashSet, HashTable};
 use outpour_core::Selector;
+use slab::Slab;
+
+use ids::Ids;
 
 /// Which selectors match a path.
-#[derive(Debug, Default)]
+///
+/// Selectors without wildcards are found by one look-up. The others share a trie of their segments,
+/// which is walked along all edges that fit at once: the time is at the most that of the path's
+/// segments times the trie's nodes that they reach, however the patterns are made.
+#[derive(Debug)]
 pub struct SelectorIndex<Id> {
-    selectors: Vec<(Selector, Id)>,
+    exact: HashMap<Exact, Ids<Id>, RandomState>,
+    nodes: Slab<Node<Id>>,
+    /// The children that a literal segment leads to, by parent and segment.
+    literals: HashTable<u32>,
+    hasher: RandomState,
 }
 
-impl<Id: Copy + Eq> SelectorIndex<Id> {
+/// A selector without wildcards, found by its text.
+#[derive(Debug, PartialEq, Eq)]
+struct Exact(Selector);
+
+impl Borrow<str> for Exact {
+    fn borrow(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl Hash for Exact {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_str().hash(state);
+    }
+}
+
+/// The place of a node without parent in the parents of nodes, and of a child that isn't there.
+const NONE: u32 = u32::MAX;
+/// What every pattern starts from. It exists as long as there are patterns.
+const ROOT: u32 = 0;
+
+/// What the patterns that begin with the same segments have in common.
+#[derive(Debug)]
+struct Node<Id> {
+    parent: u32,
+    /// The segment that leads here.
+    segment: Box<str>,
+    /// The child that `*` leads to.
+    any: u32,
+    /// The child that `**` leads to.
+    deep: u32,
+    children: u32,
+    /// The patterns that end here.
+    ids: Ids<Id>,
+}
+
+impl<Id: Copy + Ord> Default for SelectorIndex<Id> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<Id: Copy + Ord> SelectorIndex<Id> {
     /// No selectors.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { selectors: Vec::new() }
+    pub fn new() -> Self {
+        Self {
+            exact: HashMap::default(),
+            nodes: Slab::new(),
+            literals: HashTable::new(),
+            hasher: RandomState::default(),
+        }
     }
 
-    /// Adds a selector.
+    /// Whether there are no selectors.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.nodes.is_empty()
+    }
+
+    /// Adds a selector under an id, unless it is there already.
     pub fn insert(&mut self, selector: &Selector, id: Id) {
-        self.selectors.push((selector.clone(), id));
+        if selector.exact().is_some() {
+            self.exact.entry(Exact(selector.clone())).or_default().insert(id);
+            return;
+        }
+        if self.nodes.is_empty() {
+            self.nodes = Slab::new();
+            self.add_node(NONE, "");
+        }
+        let mut node = ROOT;
+        for segment in selector.segments() {
+            node = match self.child(node, segment) {
+                NONE => self.add_node(node, segment),
+                child => child,
+            };
+        }
+        if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.ids.insert(id);
+        }
     }
 
-    /// Takes a selector out.
+    /// Takes a selector out that was added under this id, if it is there.
     pub fn remove(&mut self, selector: &Selector, id: Id) {
-        self.selectors.retain(|(other, other_id)| !(other == selector && *other_id == id));
+        if let Some(exact) = selector.exact() {
+            if let EntryRef::Occupied(mut entry) = self.exact.entry_ref(exact) {
+                entry.get_mut().remove(id);
+                if entry.get().is_empty() {
+                    entry.remove();
+                }
+            }
+            return;
+        }
+        let end = selector.segments().fold(ROOT, |node, segment| self.child(node, segment));
+        let Some(node) = self.nodes.get_mut(end as usize) else { return };
+        node.ids.remove(id);
+        self.remove_unused(end);
     }
 
-    /// Appends the ids of the selectors that match.
+    /// Appends the ids of the selectors that match: those of one selector in ascending order.
     pub fn matching(&self, path: &str, found: &mut Vec<Id>) {
-        found.extend(self.selectors.iter().filter(|(selector, _)| selector.matches(path)).map(|(_, id)| *id));
+        if let Some(ids) = self.exact.get(path) {
+            ids.append_to(found);
+        }
+        if self.nodes.is_empty() {
+            return;
+        }
+        let mut walk =
+            Walk { index: self, reached: Vec::new(), deep: Vec::new(), deep_seen: HashSet::default(), found };
+        walk.reach(ROOT);
+        let mut from = Vec::new();
+        for segment in path.split('/') {
+            core::mem::swap(&mut from, &mut walk.reached);
+            walk.step(&from, segment);
+            from.clear();
+        }
+        for node in core::mem::take(&mut walk.reached) {
+            walk.collect(node);
+        }
+    }
+
+    fn child(&self, parent: u32, segment: &str) -> u32 {
+        let Some(node) = self.nodes.get(parent as usize) else { return NONE };
+        match segment {
+            "*" => node.any,
+            "**" => node.deep,
+            literal => self.literal_child(parent, literal),
+        }
+    }
+
+    fn literal_child(&self, parent: u32, segment: &str) -> u32 {
+        let hash = self.hasher.hash_one((parent, segment));
+        let leads_there = |child: &u32| {
+            self.nodes.get(*child as usize).is_some_and(|node| node.parent == parent && *node.segment == *segment)
+        };
+        self.literals.find(hash, leads_there).copied().unwrap_or(NONE)
+    }
+
+    fn add_node(&mut self, parent: u32, segment: &str) -> u32 {
+        let node =
+            Node { parent, segment: Box::from(segment), any: NONE, deep: NONE, children: 0, ids: Ids::default() };
+        let added = self.nodes.insert(node) as u32;
+        let Some(above) = self.nodes.get_mut(parent as usize) else { return added };
+        above.children += 1;
+        match segment {
+            "*" => above.any = added,
+            "**" => above.deep = added,
+            literal => {
+                let Self { literals, hasher, nodes, .. } = self;
+                let hash = hasher.hash_one((parent, literal));
+                literals.insert_unique(hash, added, |child| {
+                    nodes.get(*child as usize).map_or(0, |node| hasher.hash_one((node.parent, &*node.segment)))
+                });
+            }
+        }
+        added
+    }
+
+    /// Frees a node that no pattern needs, and then those above it.
+    fn remove_unused(&mut self, mut unused: u32) {
+        while self.nodes.get(unused as usize).is_some_and(|node| node.children == 0 && node.ids.is_empty()) {
+            let Node { parent, segment, .. } = self.nodes.remove(unused as usize);
+            let Some(above) = self.nodes.get_mut(parent as usize) else { return };
+            above.children -= 1;
+            match &*segment {
+                "*" => above.any = NONE,
+                "**" => above.deep = NONE,
+                literal => {
+                    let hash = self.hasher.hash_one((parent, literal));
+                    if let Ok(entry) = self.literals.find_entry(hash, |child| *child == unused) {
+                        entry.remove();
+                    }
+                }
+            }
+            unused = parent;
+        }
+    }
+}
+
+/// A walk through the trie along a path.
+struct Walk<'a, Id> {
+    index: &'a SelectorIndex<Id>,
+    /// The nodes that the path leads to so far, except those that `**` leads to. No node is there
+    /// twice: it has one parent, and one edge from it.
+    reached: Vec<u32>,
+    /// The nodes reached by `**`, where the walk stays however the path goes on.
+    deep: Vec<u32>,
+    deep_seen: HashSet<u32, RandomState>,
+    found: &'a mut Vec<Id>,
+}
+
+impl<Id: Copy + Ord> Walk<'_, Id> {
+    fn step(&mut self, from: &[u32], segment: &str) {
+        // A `**` reached in this step has taken no segment yet.
+        let deep_before = self.deep.len();
+        for node in from {
+            self.follow(*node, segment);
+        }
+        for index in 0..deep_before {
+            if let Some(node) = self.deep.get(index).copied() {
+                self.follow(node, segment);
+            }
+        }
+    }
+
+    fn follow(&mut self, node: u32, segment: &str) {
+        let Some(any) = self.index.nodes.get(node as usize).map(|node| node.any) else { return };
+        self.reach(any);
+        self.reach(self.index.literal_child(node, segment));
+    }
+
+    fn reach(&mut self, node: u32) {
+        let Some(Node { deep, .. }) = self.index.nodes.get(node as usize) else { return };
+        self.reached.push(node);
+        if let Some(below) = self.index.nodes.get(*deep as usize)
+            && self.deep_seen.insert(*deep)
+        {
+            // Nothing that follows in the path can change that these match.
+            below.ids.append_to(self.found);
+            if below.children > 0 {
+                self.deep.push(*deep);
+            }
+        }
+    }
+
+    fn collect(&mut self, node: u32) {
+        if let Some(node) = self.index.nodes.get(node as usize) {
+            node.ids.append_to(self.found);
+        }
     }
 }
