@@ -124,7 +124,8 @@ impl Peer {
             return;
         }
         for frame in Frames::new(message) {
-            if matches!(self.state, State::Closing { .. } | State::Closed { .. }) {
+            // What stands behind a goodbye is not looked at, whoever said it.
+            if self.leaving || matches!(self.state, State::Closing { .. } | State::Closed { .. }) {
                 return;
             }
             match frame.and_then(ClientFrame::decode) {
@@ -164,9 +165,6 @@ impl Peer {
     }
 
     fn handle_frame(&mut self, frame: ClientFrame<'_>) {
-        if self.leaving {
-            return;
-        }
         // Publishes are bounded by how many may wait for their verdict.
         if !matches!(frame, ClientFrame::Publish(_)) && !self.charge(1) {
             return;
