@@ -269,15 +269,17 @@ CLIENT = {
         [
             ("major", Varint()),
             ("minor", Varint()),
-            lambda frame: [
-                ("publisher", Identity()),
-                ("settled", Varint()),
-                ("max_message", Varint()),
-                ("agent", Text(MAX_TEXT)),
-                EXTENSIONS,
-            ]
-            if frame["major"] == MAJOR
-            else [("unread", Rest())],
+            lambda frame: (
+                [
+                    ("publisher", Identity()),
+                    ("settled", Varint()),
+                    ("max_message", Varint()),
+                    ("agent", Text(MAX_TEXT)),
+                    EXTENSIONS,
+                ]
+                if frame["major"] == MAJOR
+                else [("unread", Rest())]
+            ),
         ],
     ),
     2: ("subscribe", [("id", ID), ("selector", Bytes()), ("max_rate", Varint()), ("from", FROM), EXTENSIONS]),
@@ -362,7 +364,13 @@ GATEWAY = {
     13: ("fetch_end", [("id", ID), ("more", Code(False, True))]),
     14: (
         "refused",
-        [("request", Code("subscription", "fetch")), ("id", ID), ("code", Varint(16)), ("reason", Text(MAX_TEXT)), EXTENSIONS],
+        [
+            ("request", Code("subscription", "fetch")),
+            ("id", ID),
+            ("code", Varint(16)),
+            ("reason", Text(MAX_TEXT)),
+            EXTENSIONS,
+        ],
     ),
     16: ("goodbye", GOODBYE),
 }
