@@ -11,6 +11,9 @@ use crate::{
     tools,
 };
 
+/// The package of the fuzz targets, which is no member of the workspace.
+pub(crate) const MANIFEST: &str = "tests/fuzz/Cargo.toml";
+
 /// In CI a target runs for this long: enough to go through what was found before and a little further.
 const SECONDS_IN_CI: u32 = 10;
 
@@ -103,12 +106,12 @@ fn nightly(project: &Project, tool: &Path) -> Command {
 
 /// Builds the targets with the stable compiler, without guidance, and runs each on its seeds.
 fn replay_seeds(project: &Project, targets: &[String]) -> Result {
-    run_command(&mut project.cargo(["build", "--manifest-path", "tests/fuzz/Cargo.toml"]))?;
+    run_command(&mut project.cargo(["build", "--manifest-path", MANIFEST]))?;
     for target in targets {
         let seeds = project.path("tests/fuzz/seeds").join(target);
         let Ok(entries) = fs::read_dir(&seeds) else { continue };
         let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let mut command = project.cargo(["run", "--manifest-path", "tests/fuzz/Cargo.toml", "--bin", target, "--"]);
+        let mut command = project.cargo(["run", "--manifest-path", MANIFEST, "--bin", target, "--"]);
         run_command(command.args(files))?;
     }
     Ok(())

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod interop;
+mod layers;
 mod project;
 mod size;
 mod test;

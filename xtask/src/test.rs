@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::{
-    Result, fuzz, interop,
+    Result, fuzz, interop, layers,
     project::{Project, run as run_command},
     size, tools,
 };
@@ -36,7 +36,7 @@ const STEPS: &[Step] = &[
     Step { name: "file-size", run: size::check },
     Step { name: "clippy", run: clippy },
     Step { name: "rustdoc", run: rustdoc },
-    Step { name: "wasm", run: wasm },
+    Step { name: "layers", run: layers::check },
     Step { name: "tests", run: tests },
     Step { name: "deny", run: deny },
     Step { name: "interop", run: interop::check },
@@ -71,6 +71,9 @@ fn seconds(duration: Duration) -> String {
 fn format(project: &Project) -> Result<Outcome> {
     run_command(&mut project.cargo(["fmt", "--all", "--check"]))
         .map_err(|error| format!("{error} Run `cargo fmt --all`."))?;
+    // The fuzz targets are a workspace of their own.
+    run_command(&mut project.cargo(["fmt", "--manifest-path", fuzz::MANIFEST, "--check"]))
+        .map_err(|error| format!("{error} Run `cargo fmt --manifest-path {}`.", fuzz::MANIFEST))?;
     Ok(Outcome::Passed)
 }
 
@@ -81,14 +84,6 @@ fn clippy(project: &Project) -> Result<Outcome> {
 
 fn rustdoc(project: &Project) -> Result<Outcome> {
     run_command(project.cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
-    Ok(Outcome::Passed)
-}
-
-/// The core has to compile where there is no operating system's clock, randomness or threads.
-fn wasm(project: &Project) -> Result<Outcome> {
-    const TARGET: &str = "wasm32-unknown-unknown";
-    tools::add_target(project, TARGET)?;
-    run_command(&mut project.cargo(["build", "--package", "outpour-core", "--target", TARGET]))?;
     Ok(Outcome::Passed)
 }
 
