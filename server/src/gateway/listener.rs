@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const MAX_REFUSED: usize = 256;
 /// Bytes that may wait unsent in the kernel before a socket counts as full. Small, so that what a
 /// slow client is owed waits where it can still be merged.
-const UNSENT_LIMIT: u32 = 64 << 10;
+const UNSENT_LIMIT: u32 = 16 << 10;
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(60);
 
