@@ -117,6 +117,21 @@ impl Session {
     }
 
     /// Appends an event to an event topic, which is created if need be.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = outpour_server::gateway::Gateway::ephemeral()?;
+    /// # let url = gateway.url();
+    /// let session = outpour::connect(&url).await?;
+    /// session.append("orders", "7 lots").await?;
+    /// session.append("orders", "3 lots").await?;
+    ///
+    /// let (orders, _more) = session.fetch_events("orders", outpour::HistoryStart::All, 100).await?;
+    /// assert_eq!(orders.len(), 2);
+    /// assert_eq!(orders[1].value.as_str(), Some("3 lots"));
+    /// # Ok(()) }
+    /// ```
     pub fn append(&self, path: &str, event: impl Into<Value>) -> Publish {
         self.publish(path, PublicationChange::Append(event.into()))
     }
@@ -160,6 +175,21 @@ impl Session {
     }
 
     /// Opens a stream of values for one topic, of which only what changed goes upstream.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = outpour_server::gateway::Gateway::ephemeral()?;
+    /// # let url = gateway.url();
+    /// let session = outpour::connect(&url).await?;
+    /// let document = session.update_stream("documents/7")?;
+    /// document.set("It was a dark night.").await?;
+    /// document.set("It was a dark and stormy night.").await?; // sends "and stormy ", about
+    ///
+    /// let held = session.get("documents/7").await?.unwrap();
+    /// assert_eq!(held.value.as_str(), Some("It was a dark and stormy night."));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`ErrorCode::BadPath`].
@@ -248,6 +278,17 @@ impl Session {
     }
 
     /// Where the connection stands, and how that changes.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = outpour_server::gateway::Gateway::ephemeral()?;
+    /// # let url = gateway.url();
+    /// let session = outpour::connect(&url).await?;
+    /// let mut states = session.connection();
+    /// assert_eq!(states.next().await, Some(outpour::ConnectionState::Connected));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn connection(&self) -> ConnectionStates {
         ConnectionStates::new(self.handle.shared.connection.subscribe())
