@@ -115,17 +115,20 @@ impl Waiting {
     fn merge(&mut self, update: Update) {
         let before = self.newest.take();
         let wire_bytes = update.wire_bytes + before.as_ref().map_or(0, |before| before.wire_bytes);
-        let kind = match (before.map(|before| before.kind), update.kind) {
-            (_, UpdateKind::Removed) => {
+        let kind = match update.kind {
+            UpdateKind::Removed => {
                 self.removal = Some(Update { path: update.path, kind: UpdateKind::Removed, wire_bytes });
                 return;
             }
             // An event that there is no room for is missing.
-            (
-                Some(UpdateKind::Gap { first, .. }),
-                UpdateKind::Gap { last, .. } | UpdateKind::Event { sequence: last, .. },
-            ) => UpdateKind::Gap { first, last },
-            (_, UpdateKind::Event { sequence, .. }) => UpdateKind::Gap { first: sequence, last: sequence },
+            UpdateKind::Event { sequence, .. } => UpdateKind::Gap { first: sequence, last: sequence },
+            kind => kind,
+        };
+        let kind = match (before.map(|before| before.kind), kind) {
+            // Events that are not later are those of another log, which began anew.
+            (Some(UpdateKind::Gap { first, last: before }), UpdateKind::Gap { first: next, last }) if next > before => {
+                UpdateKind::Gap { first, last }
+            }
             (_, kind) => kind,
         };
         self.newest = Some(Update { path: update.path, kind, wire_bytes });

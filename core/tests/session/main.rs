@@ -13,6 +13,7 @@
 mod connection;
 mod gateway;
 mod hostile;
+mod properties;
 mod publishing;
 mod telling;
 mod world;

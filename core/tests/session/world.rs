@@ -16,7 +16,7 @@ use crate::gateway::Gateway;
 /// How many messages may go back and forth at one moment before it counts as going round in circles.
 const MAX_STEPS: usize = 100_000;
 
-type Tamper = Box<dyn FnMut(&mut Vec<u8>)>;
+pub(crate) type Tamper = Box<dyn FnMut(&mut Vec<u8>)>;
 
 pub(crate) struct World {
     pub(crate) session: Session,
