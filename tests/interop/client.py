@@ -354,6 +354,15 @@ class Client:
         await self.until(lambda: id in self.subscribed or ("subscription", id) in self.refused)
         return id
 
+    async def told(self, path, version):
+        """Waits until a topic has this version. Gives the topic."""
+
+        def arrived():
+            topic = self.topics.get(path)
+            return topic if topic and topic.version == version else None
+
+        return await self.until(arrived)
+
     async def unsubscribe(self, id):
         del self.subscriptions[id]
         self.topics = {path: topic for path, topic in self.topics.items() if self.selects(path)}

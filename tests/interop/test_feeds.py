@@ -70,8 +70,7 @@ async def test_followed_while_published(feed):
                 for topic, type, value in map(update, updates[-LAST:]):
                     code, version = await publisher.ask(topic, "set", type=type, value=value)
                     assert code == 0
-                    await early.until(lambda: topic in early.topics and early.topics[topic].version == version)
-                    assert early.topics[topic].value == value
+                    assert (await early.told(topic, version)).value == value
             assert held(early) == expected
             await slow.until(lambda: held(slow) == expected)
             assert early.counts["delta"] >= LAST // 2

@@ -26,8 +26,7 @@ async def test_every_type_comes_back_as_it_was_set(url):
         for type, value in values.items():
             code, version = await client.ask(f"types/{type}", "set", type=type, value=value)
             assert code == 0
-            topic = await client.until(lambda: client.topics.get(f"types/{type}"))
-            await client.until(lambda: topic.version == version)
+            topic = await client.told(f"types/{type}", version)
             assert (topic.kind, topic.type, topic.value) == ("value", type, value)
         items, more = await client.fetch("types/**")
         assert {item["path"].removeprefix("types/"): item["value"] for item in items} == values and not more
@@ -92,9 +91,9 @@ async def test_patches(url):
         await client.ask("patches", "json_patch", patch=b'[{"op":"add","path":"/b/-","value":2}]')
         await client.ask("patches", "merge_patch", patch=b'{"c":{"d":null,"e":1e3}}')
         _, version = await client.ask("patches", "merge_patch", patch=b'{"a":null}')
-        await client.until(lambda: client.topics["patches"].version == version)
+        topic = await client.told("patches", version)
         # The text is the gateway's to choose.
-        assert json.loads(client.topics["patches"].value) == {"b": [1, 2], "c": {"e": 1000}}
+        assert json.loads(topic.value) == {"b": [1, 2], "c": {"e": 1000}}
 
 
 async def test_upstream_deltas(url):
@@ -107,8 +106,7 @@ async def test_upstream_deltas(url):
         base = await client.publish("upstream", "set", type="json", value=old)
         code, version = await client.ask("upstream", "delta", base=base, **change)
         assert code == 0
-        await other.until(lambda: other.topics["upstream"].version == version)
-        assert other.topics["upstream"].value == new
+        assert (await other.told("upstream", version)).value == new
         # The base is not what the topic holds any more; nor is it after somebody else's publish; the check is wrong.
         assert await client.ask("upstream", "delta", base=base, **change) == (4111, version)
         _, version = await other.ask("upstream", "set", type="json", value=old)
@@ -123,14 +121,13 @@ async def test_a_replica_that_went_wrong_is_repaired(url):
     async with Client(url) as client:
         await client.subscribe("repair")
         value = b'{"n":%d,"text":"what stays the same in every version"}'
-        await client.ask("repair", "set", type="json", value=value % 0)
-        topic = client.topics["repair"]
-        await client.until(lambda: topic.value == value % 0)
+        _, version = await client.ask("repair", "set", type="json", value=value % 0)
+        topic = await client.told("repair", version)
         snapshots = client.counts["snapshot"]
         for n, spoil in enumerate([lambda: value % 7 + b" ", lambda: topic.value[:-1] + b"?", lambda: b""], 1):
             topic.value = spoil()
             _, version = await client.ask("repair", "set", type="json", value=value % n)
-            await client.until(lambda: topic.version == version)
+            assert await client.told("repair", version) is topic
             assert topic.value == value % n
             assert client.counts["repair"] == n and client.counts["snapshot"] == snapshots + n
         # A repair that is not needed is answered as well, and one of another topic is ignored.
@@ -160,7 +157,7 @@ async def test_events_and_their_history(url):
                 topic = follower.topics["events/a"]
                 assert topic.events == expected, start
                 _, version = await client.ask("events/a", "append", type="text", value=b"more")
-                await follower.until(lambda: topic.version == version)
+                assert await follower.told("events/a", version) is topic
                 assert topic.events[len(expected) :] == [(len(appended) + 1, version, b"more")]
                 appended.append(topic.events[-1])
             items, more = await client.fetch("events/**", start=start if start != "live" else {"last": 0})
@@ -221,7 +218,7 @@ async def test_a_follower_that_comes_back_misses_nothing(url):
         assert [struct.unpack("<q", value)[0] for _, _, value in events] == list(range(50))
         assert not follower.topics["back/events"].missing
         await follower.until(lambda: set(follower.topics) == {"back/events", "back/value/4"})
-        assert follower.topics["back/value/4"].value == struct.pack("<q", 9)
+        await follower.until(lambda: follower.topics["back/value/4"].value == struct.pack("<q", 9))
 
 
 async def test_publishing_is_exactly_once(url):
@@ -234,7 +231,7 @@ async def test_publishing_is_exactly_once(url):
                 await client.drop()
                 await client.connect()
         await client.settled()
-        await follower.until(lambda: len(follower.topics["once"].events) >= 100)
+        await follower.until(lambda: "once" in follower.topics and len(follower.topics["once"].events) >= 100)
         assert [value for _, _, value in follower.topics["once"].events] == [b"%d" % n for n in range(100)]
         # What was settled long ago gets its verdict again.
         first = {"frame": "publish", "number": 1, "naming": "whole", "path": b"once", "condition": "always"}
@@ -250,23 +247,20 @@ async def test_publishing_is_exactly_once(url):
 async def test_removal_and_a_new_life(url):
     async with Client(url) as client, Client(url) as follower:
         await follower.subscribe("lives/*")
-        await client.ask("lives/a", "set", type="text", value=b"first life")
-        await follower.until(lambda: "lives/a" in follower.topics)
-        first = follower.topics["lives/a"]
+        _, version = await client.ask("lives/a", "set", type="text", value=b"first life")
+        first = await follower.told("lives/a", version)
         await client.ask("lives/a", "remove")
         await follower.until(lambda: not follower.topics)
         _, version = await client.ask("lives/a", "append", type="json", value=b"{}")
-        second = await follower.until(lambda: follower.topics.get("lives/a"))
-        await follower.until(lambda: second.events)
+        second = await follower.told("lives/a", version)
         assert second.number != first.number and second.events == [(1, version, b"{}")]
         # While the follower is away as well.
         await follower.drop()
         await client.ask("lives/a", "remove")
-        await client.ask("lives/a", "append", type="json", value=b"[]")
+        _, version = await client.ask("lives/a", "append", type="json", value=b"[]")
         await follower.connect()
-        third = await follower.until(lambda: follower.topics["lives/a"])
-        await follower.until(lambda: follower.topics["lives/a"].events and follower.topics["lives/a"] is not second)
-        third = follower.topics["lives/a"]
+        third = await follower.told("lives/a", version)
+        assert third is not second
         assert [(sequence, value) for sequence, _, value in third.events] == [(1, b"[]")] and not third.missing
 
 
@@ -282,7 +276,7 @@ async def test_subscriptions_end(url):
         await client.unsubscribe(first)
         _, version = await client.ask("ends/b", "set", type="text", value=b"2")
         _, version = await client.ask("ends/a", "set", type="text", value=b"2")
-        await client.until(lambda: client.topics["ends/a"].version == version)
+        await client.told("ends/a", version)
         assert set(client.topics) == {"ends/a"}
         # Selected again, it is told again.
         await client.subscribe("ends/b")
@@ -298,8 +292,7 @@ async def test_what_is_not_retained_is_told_from_the_next_change_on(url):
         assert follower.topics["fleeting"].value is None
         assert await follower.fetch("fleeting") == ([], False)
         _, version = await client.ask("fleeting", "set", type="text", value=b"but this")
-        await follower.until(lambda: follower.topics["fleeting"].version == version)
-        assert follower.topics["fleeting"].value == b"but this"
+        assert (await follower.told("fleeting", version)).value == b"but this"
 
 
 async def test_fetch_keeps_to_its_limit(url):
@@ -348,6 +341,4 @@ async def test_values_of_every_size(url, size):
             value = bytes([byte]) * size
             code, version = await client.ask(f"sizes/{size}", "set", type="binary", value=value)
             assert code == 0
-            topic = await client.until(lambda: client.topics.get(f"sizes/{size}"))
-            await client.until(lambda: topic.version == version)
-            assert topic.value == value
+            assert (await client.told(f"sizes/{size}", version)).value == value
