@@ -18,9 +18,6 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// How many records the log keeps for whoever reads it again.
-const LOG_RECORDS: usize = 1024;
-
 /// Options of `outpour serve`; each goes before the environment and the file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -109,11 +106,10 @@ fn raise_descriptor_limit(connections: usize) {
 }
 
 fn start(config: Config) -> Result<Gateway, String> {
-    let mut epoch = [0; 16];
-    getrandom::fill(&mut epoch).map_err(|error| format!("there is no randomness for the log's epoch: {error}"))?;
+    let log = MemoryLog::fresh().map_err(|error| format!("there is no randomness for the log's epoch: {error}"))?;
     let Config { gateway, allow_anonymous, .. } = config;
     let (listen, workers, rules) = (gateway.listen, gateway.workers, gateway.broker.rules.len());
-    let gateway = Gateway::start(gateway, Box::new(MemoryLog::new(outpour_core::Epoch(epoch), LOG_RECORDS)))
+    let gateway = Gateway::start(gateway, Box::new(log))
         .map_err(|error| format!("can't listen on {listen}: {error}; choose another address with --listen"))?;
     tracing::info!(address = %gateway.address(), workers, rules, version = env!("CARGO_PKG_VERSION"), "started");
     if allow_anonymous {

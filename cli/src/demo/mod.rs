@@ -11,7 +11,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use outpour::{SubscribeOptions, Subscription};
-use outpour_core::Epoch;
 use outpour_server::gateway::{Gateway, GatewayConfig};
 use outpour_server::log::MemoryLog;
 
@@ -100,10 +99,8 @@ impl Demo {
 
 fn start_gateway(listen: SocketAddr) -> Result<Gateway, Box<dyn Error>> {
     let start = |listen| {
-        let mut epoch = [0; 16];
-        getrandom::fill(&mut epoch).map_err(std::io::Error::other)?;
         let config = GatewayConfig { listen, ..GatewayConfig::default() };
-        Gateway::start(config, Box::new(MemoryLog::new(Epoch(epoch), 1024)))
+        Gateway::start(config, Box::new(MemoryLog::fresh()?))
     };
     let gateway = match start(listen) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => start(SocketAddr::new(listen.ip(), 0)),

@@ -16,7 +16,6 @@ use crate::fanout::ShardConfig;
 use crate::log::{Log, MemoryLog};
 use crate::websocket::UpgradePolicy;
 use listener::Listener;
-use outpour_core::Epoch;
 use outpour_core::peer::{FRAME_ROOM, PeerConfig};
 use shared::Shared;
 use worker::Worker;
@@ -98,8 +97,7 @@ pub struct Statistics {
 /// use outpour_server::log::MemoryLog;
 ///
 /// let config = GatewayConfig { listen: ([127, 0, 0, 1], 0).into(), ..GatewayConfig::default() };
-/// let log = MemoryLog::new(outpour_core::Epoch([7; 16]), 1024);
-/// let gateway = Gateway::start(config, Box::new(log))?;
+/// let gateway = Gateway::start(config, Box::new(MemoryLog::fresh()?))?;
 /// println!("listening on ws://{}", gateway.address());
 /// gateway.shutdown();
 /// # Ok::<(), std::io::Error>(())
@@ -143,10 +141,8 @@ impl Gateway {
     /// # Errors
     /// If there is no free port, or no randomness for the log's epoch.
     pub fn ephemeral() -> io::Result<Self> {
-        let mut epoch = [0; 16];
-        getrandom::fill(&mut epoch).map_err(io::Error::other)?;
         let config = GatewayConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..GatewayConfig::default() };
-        Self::start(config, Box::new(MemoryLog::new(Epoch(epoch), 1024)))
+        Self::start(config, Box::new(MemoryLog::fresh()?))
     }
 
     /// The address that clients connect to.

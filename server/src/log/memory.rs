@@ -1,6 +1,7 @@
 //! The embedded engine without a disk: one partition, gone when the process ends.
 
 use std::collections::VecDeque;
+use std::io;
 
 use outpour_core::peer::Change;
 use outpour_core::{Epoch, Partition, Path, Position, Version};
@@ -19,10 +20,22 @@ pub struct MemoryLog {
     bytes: usize,
 }
 
+/// How many records a log keeps unless told otherwise.
+const KEPT: usize = 1024;
 /// The most bytes of records that are kept, however few that are.
 const MAX_BYTES: usize = 16 << 20;
 
 impl MemoryLog {
+    /// An empty log with an epoch of its own, drawn at random.
+    ///
+    /// # Errors
+    /// If the system has no randomness.
+    pub fn fresh() -> io::Result<Self> {
+        let mut epoch = [0; 16];
+        getrandom::fill(&mut epoch).map_err(io::Error::other)?;
+        Ok(Self::new(Epoch(epoch), KEPT))
+    }
+
     /// An empty log that keeps the newest `keep` records (at least one) for its readers.
     #[must_use]
     pub fn new(epoch: Epoch, keep: usize) -> Self {
