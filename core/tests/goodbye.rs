@@ -34,30 +34,55 @@ fn told(peer: &mut Peer) -> Vec<(&'static str, u16)> {
         .collect()
 }
 
-#[test]
-fn what_stands_behind_a_goodbye_is_not_looked_at() {
-    let mut peer = Peer::new(Arc::new(PeerConfig::default()), Timestamp::ZERO);
+fn hello(message: &mut Vec<u8>) {
     let publisher = PublisherId([1; 16]);
-    let hello =
-        Hello { major: 1, minor: 0, publisher, settled: PublishNumber(0), max_message: 32 << 20, agent: "test" };
-    let publish = |number| {
-        let operation = Operation::Remove;
-        let path = PublishPath::Whole(b"a");
-        ClientFrame::Publish(Publish { number: PublishNumber(number), path, condition: Condition::Always, operation })
-    };
-    let goodbye = Goodbye { code: 4000, reason: "", retry_after_ms: 0, redirect: "", speaks: Vec::new() };
+    let settled = PublishNumber(0);
+    ClientFrame::Hello(Hello { major: 1, minor: 0, publisher, settled, max_message: 32 << 20, agent: "test" })
+        .encode(message);
+}
 
-    let mut message = Vec::new();
-    ClientFrame::Hello(hello).encode(&mut message);
-    peer.handle_message(&message, Timestamp::ZERO);
+fn goodbye(message: &mut Vec<u8>) {
+    let goodbye = Goodbye { code: 4000, reason: "", retry_after_ms: 0, redirect: "", speaks: Vec::new() };
+    ClientFrame::Goodbye(goodbye).encode(message);
+}
+
+fn publish(number: u64, message: &mut Vec<u8>) {
+    let path = PublishPath::Whole(b"a");
+    let operation = Operation::Remove;
+    ClientFrame::Publish(Publish { number: PublishNumber(number), path, condition: Condition::Always, operation })
+        .encode(message);
+}
+
+fn peer_that_heard(message: &[u8]) -> Peer {
+    let mut peer = Peer::new(Arc::new(PeerConfig::default()), Timestamp::ZERO);
+    peer.handle_message(message, Timestamp::ZERO);
     assert!(matches!(peer.poll_request(), Some(PeerRequest::Hello { .. })));
     peer.welcome(Epoch([2; 16]), PublishNumber(0), Timestamp::ZERO);
+    peer
+}
+
+#[test]
+fn a_client_that_only_looks_in_is_welcomed() {
+    let mut message = Vec::new();
+    hello(&mut message);
+    goodbye(&mut message);
+    let mut peer = peer_that_heard(&message);
+    assert_eq!(peer.poll_request(), None);
+    assert_eq!(told(&mut peer), [("welcome", 0), ("goodbye", 4000)]);
+    assert_eq!(peer.poll_close(), Some(4000));
+}
+
+#[test]
+fn what_stands_behind_a_goodbye_is_not_looked_at() {
+    let mut message = Vec::new();
+    hello(&mut message);
+    let mut peer = peer_that_heard(&message);
     assert_eq!(told(&mut peer), [("welcome", 0)]);
 
     message.clear();
-    publish(1).encode(&mut message);
-    ClientFrame::Goodbye(goodbye).encode(&mut message);
-    publish(2).encode(&mut message);
+    publish(1, &mut message);
+    goodbye(&mut message);
+    publish(2, &mut message);
     message.push(0x80);
     peer.handle_message(&message, Timestamp::ZERO);
     peer.handle_message(&[0x80], Timestamp::ZERO);

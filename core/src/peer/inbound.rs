@@ -206,9 +206,10 @@ impl Peer {
         }
     }
 
-    /// Says goodbye to a client that did, once it has the verdicts on its publishes.
+    /// Says goodbye to a client that did, once it has been welcomed and has the verdicts on its publishes.
     pub(super) fn leave_when_settled(&mut self) {
-        if self.leaving && self.in_flight == 0 && self.requests.is_empty() {
+        let greeted = matches!(self.state, State::Greeted);
+        if self.leaving && !greeted && self.in_flight == 0 && self.requests.is_empty() {
             self.fail(ErrorCode::Closed, "the client said goodbye");
         }
     }

@@ -219,6 +219,7 @@ impl Peer {
             max_subscriptions: self.config.max_subscriptions as u64,
             applied,
         }));
+        self.leave_when_settled();
     }
 
     /// The session selects a topic that it did not before. It is told the topic's number, and what
