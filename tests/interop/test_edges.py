@@ -44,7 +44,7 @@ async def test_a_mark_covers_all_up_to_it(url):
     """Some topics wait out a rate, and others are told meanwhile: what is at or below the mark has been told."""
     pick = random.Random(5)
     async with Client(url) as client, Witness(url) as witness:
-        await witness.subscribe("marks/slow/*", max_rate=20_000)
+        await witness.subscribe("marks/slow/*", max_rate=100)
         await witness.subscribe("marks/fast/*")
         paths = {}
         for n in range(2000):
@@ -57,13 +57,11 @@ async def test_a_mark_covers_all_up_to_it(url):
                 await witness.until(lambda: beat(witness) >= version)
         await client.settled()
         versions = sorted((client.acks[number]["version"], path) for number, path in paths.items())
-        newest = max(version for version, path in versions if "unselected" not in path)
-        await witness.until(lambda: witness.marks[0] >= newest)
     for mark, cursors in witness.moments:
         for path in {path for version, path in versions if version <= mark and "unselected" not in path}:
             owed = max(version for version, changed in versions if changed == path and version <= mark)
             assert cursors.get(path, 0) >= owed, (mark, path)
-    assert len({mark for mark, _ in witness.moments}) > 10
+    assert any(0 < mark < max(cursors.values()) for mark, cursors in witness.moments)
 
 
 async def test_overlapping_selectors_are_told_once(url):
