@@ -35,6 +35,7 @@ class Topic:
         self.missing = []
         self.told_sequence = None
         self.repairing = False
+        self.bad_snapshots = 0
 
     def announce(self, frame, number):
         self.number = number
@@ -207,9 +208,8 @@ class Client:
                 explicit[frame["partition"]] = frame["version"]
             if name == "goodbye":
                 break
-        for partition, version in newest.items():
+        for partition, version in {**newest, **explicit}.items():
             self.marks[partition] = max(self.marks.get(partition, 0), version)
-        self.marks.update(explicit)
 
     async def on_welcome(self, frame):
         if self.welcome or frame["major"] != wire.MAJOR:
@@ -262,10 +262,14 @@ class Client:
         topic = self.topic(frame, "value")
         version, value = frame["version"], frame["value"]
         topic.cursor = version
+        topic.repairing = False
         if delta.check(value, version) != frame["check"] or not fits(value, topic.type):
+            topic.bad_snapshots += 1
+            if topic.bad_snapshots == 3:
+                raise ProtocolError(4200, "snapshots whose check is wrong")
             await self.repair(topic)
         else:
-            topic.repairing = False
+            topic.bad_snapshots = 0
             if version > topic.version:
                 topic.version, topic.value = version, value
         return topic.partition, version
@@ -287,8 +291,6 @@ class Client:
         return topic.partition, new
 
     async def repair(self, topic):
-        if topic.repairing:
-            raise ProtocolError(4201, "a repair that mends nothing")
         topic.repairing = True
         self.counts["repair"] += 1
         await self.say(frame="repair", topic=topic.number)
