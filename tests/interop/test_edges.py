@@ -82,6 +82,20 @@ async def test_overlapping_selectors_are_told_once(url):
         assert follower.counts["event"] == 3
 
 
+async def test_a_repair_of_events_tells_all_that_are_kept(url):
+    async with Client(url) as client, Client(url) as follower:
+        for value in (b"1", b"2", b"3"):
+            _, version = await client.ask("repair/events", "append", type="text", value=value)
+        await follower.subscribe("repair/events", start={"last": 1})
+        topic = follower.topics["repair/events"]
+        assert topic.events == [(3, version, b"3")]
+        number = topic.number
+        await follower.say(frame="repair", topic=number)
+        await follower.until(lambda: follower.counts["event"] == 1 + 3)
+        assert topic is follower.topics["repair/events"] and topic.number == number
+        assert topic.events == [(3, version, b"3")] and not topic.missing
+
+
 async def test_verdicts_stay_what_they_were(url):
     """All that is sent again on another connection is judged as before, what never reached the log included."""
     path = b"verdicts/a"
