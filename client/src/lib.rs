@@ -36,6 +36,8 @@ mod session;
 mod state;
 mod subscription;
 mod transport;
+#[cfg(feature = "serde")]
+mod typed;
 
 pub use builder::SessionBuilder;
 pub use connection::{ConnectionState, ConnectionStates};
@@ -46,3 +48,5 @@ pub use outpour_core::{ErrorCode, Fault, Path, Selector, TopicKind, Value, Value
 pub use publish::{Acknowledgement, Publish, UpdateStream};
 pub use session::{Session, connect};
 pub use subscription::Subscription;
+#[cfg(feature = "serde")]
+pub use typed::{from_json, json};
