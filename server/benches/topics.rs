@@ -1,7 +1,7 @@
 //! A million topics: what they weigh, and how fast they are found.
 //!
 //! `cargo bench -p outpour-server --bench topics`. Without `--bench` (as `cargo test` runs it) there
-//! are a hundred times fewer topics, and the figures mean nothing.
+//! are a hundred times fewer topics, and the figures mean nothing. Times are the processor's.
 
 #[path = "topics/broker.rs"]
 mod broker;

@@ -1,7 +1,5 @@
 //! A broker with every topic set, and a shard whose sessions subscribe to some.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use outpour_core::peer::{Batch, Change};
 use outpour_core::wire::{ClientFrame, Condition, Hello, HistoryStart, PROTOCOL_MAJOR, Subscribe};
@@ -26,7 +24,10 @@ pub(crate) fn run(scale: Scale) {
     let log = MemoryLog::new(Epoch([1; 16]), LOG_RECORDS);
     let mut broker = Broker::new(BrokerConfig::default(), Box::new(log)).expect("an empty log can be read");
     time("publish the first value", publish_all(&mut broker, scale, 1));
+    assert_eq!(broker.topics(), scale.topics as usize);
     growth("memory for each topic beyond the value", beyond_value(before, scale));
+    let paths: Vec<_> = (0..100_000).map(|number| scale.path(scattered(number, scale.topics))).collect();
+    time("get by path", mean(100_000, |number| assert!(broker.topic_at(&paths[number as usize]).is_some())));
     subscriptions(&mut broker, scale);
     for round in 2..=4 {
         time(&format!("publish value {round}, which differs in 8 digits"), publish_all(&mut broker, scale, round));
@@ -48,8 +49,7 @@ fn value(number: u32, round: u32) -> String {
 }
 
 fn publish_all(broker: &mut Broker, scale: Scale, round: u32) -> std::time::Duration {
-    let started = Instant::now();
-    for number in 0..scale.topics {
+    mean(scale.topics, |number| {
         let value = value(number, round);
         assert_eq!(value.len(), VALUE_BYTES);
         let count = u64::from(round - 1) * u64::from(scale.topics) + u64::from(number) + 1;
@@ -66,9 +66,7 @@ fn publish_all(broker: &mut Broker, scale: Scale, round: u32) -> std::time::Dura
         );
         broker.greet(PUBLISHER, PublishNumber(count));
         broker.take_outcomes().for_each(drop);
-    }
-    assert_eq!(broker.topics(), scale.topics as usize);
-    started.elapsed() / scale.topics
+    })
 }
 
 fn subscriptions(broker: &mut Broker, scale: Scale) {

@@ -1,6 +1,8 @@
 //! The figures, one a line.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::memory::Growth;
 
@@ -18,13 +20,19 @@ pub(crate) fn growth(what: &str, growth: Growth) {
     line(what, &format!("{taken:.0} B allocated in {pieces:.2} pieces, {resident} resident"));
 }
 
-/// The time that one of `count` calls takes in the mean.
+/// The processor's time that this thread has had: what else the machine does doesn't count.
+pub(crate) fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
+/// The processor's time that one of `count` calls takes in the mean.
 pub(crate) fn mean(count: u32, mut call: impl FnMut(u32)) -> Duration {
-    let started = Instant::now();
+    let started = processor_time();
     for number in 0..count {
         call(number);
     }
-    started.elapsed() / count
+    (processor_time() - started) / count
 }
 
 pub(crate) fn time(what: &str, mean: Duration) {

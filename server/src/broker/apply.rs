@@ -10,7 +10,8 @@ use outpour_core::wire::{Condition, GatewayFrame};
 use outpour_core::{ErrorCode, Path, PublishNumber, PublisherId, TopicKind, TopicNumber, ValueType, Version};
 
 use super::rules::{self, Properties};
-use super::{Broker, Outcome, Stored, patch};
+use super::store::Stored;
+use super::{Broker, Outcome, patch};
 use crate::log::Record;
 
 impl Broker {
@@ -28,7 +29,7 @@ impl Broker {
                 }
                 let now = match verdict {
                     Ok(()) => version,
-                    Err(_) => self.stored_at(&path).map_or(Version::NONE, Stored::version),
+                    Err(_) => self.topics.at(&path).map_or(Version::NONE, Stored::version),
                 };
                 self.publishers.settle(author, number, verdict, now)
             }
@@ -40,8 +41,8 @@ impl Broker {
 
     fn judge(&self, record: &Record) -> Result<(), ErrorCode> {
         match record.condition {
-            Condition::IfAbsent if self.tree.get(&record.path).is_some() => Err(ErrorCode::AlreadyExists),
-            Condition::IfVersion(wanted) => match self.stored_at(&record.path) {
+            Condition::IfAbsent if self.topics.at(&record.path).is_some() => Err(ErrorCode::AlreadyExists),
+            Condition::IfVersion(wanted) => match self.topics.at(&record.path) {
                 None => Err(ErrorCode::NoSuchTopic),
                 Some(stored) if stored.version() != wanted => Err(ErrorCode::VersionMismatch),
                 Some(_) => Ok(()),
@@ -76,13 +77,12 @@ impl Broker {
                 self.set(topic, version, value, by, at_ms)
             }
             Change::Remove => {
-                let topic = self.tree.remove(&path).ok_or(ErrorCode::NoSuchTopic)?;
-                self.topics.remove(&topic);
+                let topic = self.topics.remove(&path).ok_or(ErrorCode::NoSuchTopic)?;
                 self.announce(Outcome::Removed { topic, version });
                 Ok(())
             }
             Change::Create(wanted) => {
-                if self.tree.get(&path).is_some() {
+                if self.topics.at(&path).is_some() {
                     return Err(ErrorCode::AlreadyExists);
                 }
                 let properties = rules::explicit(&self.config.rules, &path, &wanted)?;
@@ -137,9 +137,8 @@ impl Broker {
         };
         let topic = Topic::new(description.clone());
         self.announce(Outcome::Created { topic: Arc::new(description), version });
-        self.tree.insert(path, number);
         let stored = Stored { topic, created: version, author: PublisherId::default(), number: PublishNumber(0) };
-        self.topics.insert(number, Box::new(stored));
+        self.topics.insert(stored);
         Ok(number)
     }
 
@@ -152,7 +151,7 @@ impl Broker {
         by: (PublisherId, PublishNumber),
         at_ms: u64,
     ) -> Result<(), ErrorCode> {
-        let stored = self.topics.get_mut(&number).ok_or(ErrorCode::Internal)?;
+        let stored = self.topics.get_mut(number).ok_or(ErrorCode::Internal)?;
         let topic = &mut stored.topic;
         let base = topic.version();
         self.scratch.clear();
@@ -189,7 +188,7 @@ impl Broker {
         by: (PublisherId, PublishNumber),
         at_ms: u64,
     ) -> Result<(), ErrorCode> {
-        let stored = self.topics.get_mut(&number).ok_or(ErrorCode::Internal)?;
+        let stored = self.topics.get_mut(number).ok_or(ErrorCode::Internal)?;
         let topic = &mut stored.topic;
         let base = topic.version();
         let distance = version.distance_from(base).ok_or(ErrorCode::Internal)?;
@@ -207,8 +206,7 @@ impl Broker {
     }
 
     fn value_topic(&self, path: &Path) -> Result<(&Stored, &Bytes), ErrorCode> {
-        let number = self.tree.get(path).ok_or(ErrorCode::NoSuchTopic)?;
-        let stored = self.topics.get(&number).ok_or(ErrorCode::Internal)?;
+        let stored = self.topics.at(path).ok_or(ErrorCode::NoSuchTopic)?;
         if stored.topic.kind() != TopicKind::Value {
             return Err(ErrorCode::KindMismatch);
         }

@@ -6,6 +6,7 @@ mod outcome;
 mod patch;
 mod publishers;
 mod rules;
+mod store;
 
 pub use outcome::{Outcome, SessionId};
 pub use rules::{MAX_HISTORY, TopicRule};
@@ -19,9 +20,10 @@ use outpour_core::{
 };
 
 use crate::log::{Log, LogError, Record};
-use crate::topics::{Cursor, TopicTree};
+use crate::topics::Cursor;
 pub use publishers::MAX_VERDICTS;
 use publishers::Publishers;
+use store::Store;
 
 /// How many records are read back from the log at once.
 const READ_LIMIT: usize = 1024;
@@ -66,8 +68,7 @@ pub struct Broker {
     config: BrokerConfig,
     log: Box<dyn Log>,
     applied: Version,
-    topics: HashMap<TopicNumber, Box<Stored>, foldhash::fast::RandomState>,
-    tree: TopicTree,
+    topics: Store,
     next_number: u32,
     publishers: Publishers,
     waiting: HashMap<(PublisherId, PublishNumber), SessionId, foldhash::fast::RandomState>,
@@ -75,21 +76,6 @@ pub struct Broker {
     scratch: Vec<u8>,
     outcomes: Vec<Outcome>,
     statistics: BrokerStatistics,
-}
-
-/// A topic, and the publish that gave it its value: the base that an upstream delta may name.
-struct Stored {
-    topic: Topic,
-    created: Version,
-    author: PublisherId,
-    number: PublishNumber,
-}
-
-impl Stored {
-    /// The position of the record that last changed the topic.
-    fn version(&self) -> Version {
-        self.topic.version().max(self.created)
-    }
 }
 
 impl std::fmt::Debug for Broker {
@@ -113,8 +99,7 @@ impl Broker {
             config,
             log,
             applied: Version::NONE,
-            topics: HashMap::default(),
-            tree: TopicTree::new(),
+            topics: Store::default(),
             next_number: 1,
             waiting: HashMap::default(),
             encoder: delta::Encoder::new(),
@@ -218,13 +203,13 @@ impl Broker {
     /// The topic with this number.
     #[must_use]
     pub fn topic(&self, number: TopicNumber) -> Option<&Topic> {
-        self.topics.get(&number).map(|stored| &stored.topic)
+        self.topics.get(number).map(|stored| &stored.topic)
     }
 
     /// Has a topic drop the past events that are too old by now: it does so by itself only when
     /// a new one comes.
     pub fn forget(&mut self, number: TopicNumber, wall_ms: u64) {
-        if let Some(stored) = self.topics.get_mut(&number) {
+        if let Some(stored) = self.topics.get_mut(number) {
             stored.topic.forget(wall_ms);
         }
     }
@@ -232,11 +217,7 @@ impl Broker {
     /// The topic with this path.
     #[must_use]
     pub fn topic_at(&self, path: &Path) -> Option<&Topic> {
-        self.stored_at(path).map(|stored| &stored.topic)
-    }
-
-    fn stored_at(&self, path: &Path) -> Option<&Stored> {
-        self.topics.get(&self.tree.get(path)?).map(Box::as_ref)
+        self.topics.at(path).map(|stored| &stored.topic)
     }
 
     /// Appends the numbers of the next topics that match, at the most `limit`, starting behind
@@ -248,7 +229,7 @@ impl Broker {
         limit: usize,
         found: &mut Vec<TopicNumber>,
     ) -> Option<Cursor> {
-        self.tree.matching(selector, cursor, limit, found)
+        self.topics.matching(selector, cursor, limit, found)
     }
 
     fn announce(&mut self, outcome: Outcome) {

@@ -9,8 +9,6 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 use outpour_core::{Path, Selector, TopicNumber};
 
 use order::{Key, Ordered, compare};
@@ -30,8 +28,7 @@ pub struct Cursor(Box<[u8]>);
 /// Topics by path, in an order that has a topic stand right before all that are below it.
 #[derive(Debug, Default)]
 pub struct TopicTree {
-    numbers: HashMap<Path, TopicNumber, RandomState>,
-    ordered: BTreeMap<Key, TopicNumber>,
+    topics: BTreeMap<Key, TopicNumber>,
 }
 
 impl TopicTree {
@@ -44,31 +41,29 @@ impl TopicTree {
     /// How many topics there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.numbers.len()
+        self.topics.len()
     }
 
     /// Whether there are no topics.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.numbers.is_empty()
+        self.topics.is_empty()
     }
 
     /// Adds a topic. The text of the path is shared, not copied.
     pub fn insert(&mut self, path: &Path, number: TopicNumber) {
-        self.numbers.insert(path.clone(), number);
-        self.ordered.insert(Key(path.clone()), number);
+        self.topics.insert(Key(path.clone()), number);
     }
 
     /// Takes a topic out.
     pub fn remove(&mut self, path: &Path) -> Option<TopicNumber> {
-        self.ordered.remove::<dyn Ordered>(&path.as_str().as_bytes());
-        self.numbers.remove(path)
+        self.topics.remove::<dyn Ordered>(&path.as_str().as_bytes())
     }
 
     /// The topic with this path.
     #[must_use]
     pub fn get(&self, path: &Path) -> Option<TopicNumber> {
-        self.numbers.get(path).copied()
+        self.topics.get::<dyn Ordered>(&path.as_str().as_bytes()).copied()
     }
 
     /// Appends the next topics that match, at the most `limit` of them (at least one), and gives
@@ -85,7 +80,7 @@ impl TopicTree {
         found: &mut Vec<TopicNumber>,
     ) -> Option<Cursor> {
         if let Some(exact) = selector.exact() {
-            found.extend(self.numbers.get(exact));
+            found.extend(self.topics.get::<dyn Ordered>(&exact.as_bytes()));
             return None;
         }
         let pattern = Pattern::new(selector);
@@ -97,7 +92,7 @@ impl TopicTree {
         'seek: loop {
             steps += SEEK_STEPS;
             let (mut jumping, mut skipped) = (false, 0);
-            for (Key(path), number) in self.ordered.range::<dyn Ordered, _>(from(&target.as_slice())) {
+            for (Key(path), number) in self.topics.range::<dyn Ordered, _>(from(&target.as_slice())) {
                 let path = path.as_str();
                 steps += 1;
                 if jumping && compare(path.as_bytes(), &target) == Ordering::Less {
