@@ -2,12 +2,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use outpour_core::wire::{ClientFrame, Frames};
+use outpour_core::wire::{ClientFrame, Frames, PROTOCOL_MAJOR};
 
 fuzz_target!(|message: &[u8]| {
     for raw in Frames::new(message) {
         let Ok(raw) = raw else { return };
         let Ok(Some(frame)) = ClientFrame::decode(raw) else { continue };
+        if matches!(frame, ClientFrame::Hello(hello) if hello.major != PROTOCOL_MAJOR) {
+            // Of another major version only the versions can be read.
+            continue;
+        }
         let mut written = Vec::new();
         frame.encode(&mut written);
         // A frame may hold extensions of a newer minor version, which are not written back.
