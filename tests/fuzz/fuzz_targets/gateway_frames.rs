@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use outpour_core::wire::{GatewayFrame, Frames};
+use outpour_core::wire::{Frames, GatewayFrame};
 
 fuzz_target!(|message: &[u8]| {
     for raw in Frames::new(message) {
