@@ -96,7 +96,7 @@ impl Client {
     pub fn connect(address: SocketAddr, setup: &Setup) -> (Self, Welcome) {
         let mut client = Self::open(address, setup);
         client.say(&[hello(setup)]);
-        match client.next() {
+        match client.hear() {
             Told::Welcome(welcome) => (client, welcome),
             other => panic!("not welcomed: {other:?}"),
         }
@@ -177,7 +177,7 @@ impl Client {
     }
 
     /// The next thing told.
-    pub fn next(&mut self) -> Told {
+    pub fn hear(&mut self) -> Told {
         loop {
             if let Some(told) = self.told.pop_front() {
                 return told;
@@ -197,7 +197,7 @@ impl Client {
     /// The next thing told that fits; what comes before it is dropped. Panics if the conversation ends first.
     pub fn until<T>(&mut self, mut fits: impl FnMut(&Told) -> Option<T>) -> T {
         loop {
-            let told = self.next();
+            let told = self.hear();
             if let Some(fit) = fits(&told) {
                 return fit;
             }
@@ -212,7 +212,7 @@ impl Client {
     pub fn all_until(&mut self, fits: impl Fn(&Told) -> bool) -> Vec<Told> {
         let mut all = Vec::new();
         loop {
-            let told = self.next();
+            let told = self.hear();
             assert!(!matches!(told, Told::Gone), "the socket is gone after {all:?}");
             let last = fits(&told);
             all.push(told);
@@ -257,7 +257,7 @@ impl Client {
     /// The goodbye that ends the conversation. The WebSocket must close with its code next.
     pub fn goodbye(&mut self) -> Goodbye {
         let goodbye = loop {
-            match self.next() {
+            match self.hear() {
                 Told::Goodbye(goodbye) => break goodbye,
                 end @ (Told::Closed(..) | Told::Gone) => panic!("no goodbye, but {end:?}"),
                 _ => {}
@@ -283,7 +283,7 @@ impl Client {
     /// The same, and the reason.
     pub fn closed_with_reason(&mut self) -> (Option<u16>, String) {
         loop {
-            match self.next() {
+            match self.hear() {
                 Told::Closed(code, reason) => return (code, reason),
                 Told::Gone => panic!("the socket is gone without a close frame"),
                 _ => {}
@@ -293,7 +293,7 @@ impl Client {
 
     /// Answers a close frame and waits for the gateway to end the connection.
     pub fn wait_gone(&mut self) {
-        while self.next() != Told::Gone {}
+        while self.hear() != Told::Gone {}
     }
 }
 

@@ -99,7 +99,7 @@ impl Bystander {
         let mut acknowledged = false;
         let mut told_value = false;
         while !(acknowledged && told_value) {
-            match self.client.next() {
+            match self.client.hear() {
                 Told::Ack(ack) => {
                     assert_eq!((ack.number.0, ack.code), (self.count, 0));
                     acknowledged = true;

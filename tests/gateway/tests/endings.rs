@@ -140,7 +140,7 @@ fn what_was_acknowledged_before_a_shutdown_was_applied_and_what_was_not_can_be_s
     client.say(&(1..).zip(&frames).map(|(number, text)| append(number, "log", text)).collect::<Vec<_>>());
     let shutdown = std::thread::spawn(move || gateway.shutdown());
     loop {
-        match client.next() {
+        match client.hear() {
             Told::Ack(ack) => {
                 assert_eq!(ack.number.0, acknowledged + 1, "verdicts come in order");
                 acknowledged += 1;

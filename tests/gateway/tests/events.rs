@@ -230,7 +230,7 @@ fn a_long_history_travels_in_many_messages_and_others_get_their_turn() {
     let mut sequence = 0;
     let mut ended = false;
     while sequence < 30_000 || !ended {
-        match client.next() {
+        match client.hear() {
             Told::Event { sequence: told, .. } => {
                 assert_eq!(told, sequence + 1);
                 sequence = told;
@@ -269,7 +269,7 @@ fn a_subscription_that_comes_back_is_told_from_its_mark() {
         let last = early.last().cloned().or_else(|| heard.last().cloned());
         let mut told: Vec<String> = Vec::new();
         while last.is_some() && told.last() != last.as_ref() && heard.last() != last.as_ref() {
-            if let Told::Event { value, .. } = client.next() {
+            if let Told::Event { value, .. } = client.hear() {
                 told.push(value);
             }
         }

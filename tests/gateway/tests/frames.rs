@@ -105,7 +105,7 @@ fn frames_of_unknown_kinds_are_skipped() {
     bytes.extend(frame(15, &[0x80, 0x01, 1, 2, 3]));
     bytes.extend(message(&[subscribe(1, "a")]));
     client.send(bytes);
-    assert_eq!(client.next(), Told::Subscribed { id: 1, topics: 0 });
+    assert_eq!(client.hear(), Told::Subscribed { id: 1, topics: 0 });
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn fields_that_a_newer_version_adds_are_skipped() {
     let gateway = gateway();
     let mut client = gateway.client("newer");
     client.send(frame(2, b"\x01\x01a\x00\x00\x07\x03new\x09\x00"));
-    assert_eq!(client.next(), Told::Subscribed { id: 1, topics: 0 });
+    assert_eq!(client.hear(), Told::Subscribed { id: 1, topics: 0 });
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn what_ends_or_mends_what_is_not_there_is_ignored() {
         ClientFrame::Pong { token: 7 },
         subscribe(1, "a"),
     ]);
-    assert_eq!(client.next(), Told::Subscribed { id: 1, topics: 0 });
+    assert_eq!(client.hear(), Told::Subscribed { id: 1, topics: 0 });
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn frames_that_only_gateways_say_are_those_of_clients_or_unknown() {
         // Whatever it made of that, the gateway answers this or has said goodbye.
         client.try_send(message(&[set(u64::MAX, "a", "b")]));
         loop {
-            match client.next() {
+            match client.hear() {
                 Told::Goodbye(goodbye) => {
                     assert!((4200..4300).contains(&goodbye.code), "{goodbye:?}");
                     break;
@@ -276,7 +276,7 @@ fn random_messages() {
         // Then it lives and answers, or was told what it did wrong.
         client.try_send(message(&[subscribe(77, "the/end")]));
         loop {
-            match client.next() {
+            match client.hear() {
                 Told::Subscribed { id: 77, .. } => return Ok(()),
                 Told::Goodbye(goodbye) => {
                     prop_assert!(goodbye.code < 4300 && !goodbye.reason.is_empty(), "{:?}", goodbye);

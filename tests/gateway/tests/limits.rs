@@ -261,7 +261,7 @@ fn options_out_of_range() {
     assert_eq!(client.publish(1, &create), Err(ErrorCode::BadOptions));
     // As many as there are is not out of range.
     client.say(&[outpour_gateway_tests::subscribe_from(1, "**", HistoryStart::Last(u64::MAX))]);
-    assert_eq!(client.next(), Told::Subscribed { id: 1, topics: 0 });
+    assert_eq!(client.hear(), Told::Subscribed { id: 1, topics: 0 });
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn selectors_that_are_none() {
     for ((selector, is_selector), id) in bad_paths().iter().zip(1..) {
         client.say(&[subscribe_bytes(id, selector)]);
         if *is_selector {
-            assert!(matches!(client.next(), Told::Subscribed { .. }), "{selector:?}");
+            assert!(matches!(client.hear(), Told::Subscribed { .. }), "{selector:?}");
             continue;
         }
         let (request, code, reason) = refusal(&mut client);

@@ -316,7 +316,7 @@ fn verdicts_for_those_who_are_gone_reach_nobody_else() {
         // Whoever gets its place now must not be told its verdicts.
         let mut fresh = gateway.client(&format!("fresh {round}"));
         fresh.say(&[set(77, "fresh", "x")]);
-        assert!(matches!(fresh.next(), Told::Ack(ack) if ack.number.0 == 77));
+        assert!(matches!(fresh.hear(), Told::Ack(ack) if ack.number.0 == 77));
     }
     bystander.assert_untouched();
 }

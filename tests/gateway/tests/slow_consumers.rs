@@ -53,7 +53,7 @@ fn a_subscriber_that_stops_reading_gets_the_newest_of_every_topic_at_most_once_w
         // Others are told every value, if they read.
         let mut newest = 0;
         while newest < TOPICS {
-            if let Told::Value { value: told, .. } = reading.next()
+            if let Told::Value { value: told, .. } = reading.hear()
                 && told.starts_with(&format!("{round:06} "))
             {
                 newest += 1;
@@ -70,7 +70,7 @@ fn a_subscriber_that_stops_reading_gets_the_newest_of_every_topic_at_most_once_w
     publisher.say(&[set((rounds * TOPICS + TOPICS + 1) as u64, "t/end", "end")]);
     let mut updates: HashMap<String, Vec<String>> = HashMap::new();
     loop {
-        match stopped.next() {
+        match stopped.hear() {
             Told::Value { path, .. } if path == "t/end" => break,
             Told::Value { path, value, .. } => updates.entry(path).or_default().push(value),
             Told::Announced { path, .. } if path == "t/end" => {}
@@ -107,7 +107,7 @@ fn a_subscriber_that_is_behind_on_events_is_told_exactly_which_it_misses_and_the
         publisher.say(&(first..).zip(&texts).map(|(number, text)| append(number, "log", text)).collect::<Vec<_>>());
         publisher.ack(first + 49);
         while heard < first + 49 {
-            match reading.next() {
+            match reading.hear() {
                 Told::Event { sequence, .. } => {
                     assert_eq!(sequence, heard + 1, "who reads misses nothing");
                     heard = sequence;
@@ -121,7 +121,7 @@ fn a_subscriber_that_is_behind_on_events_is_told_exactly_which_it_misses_and_the
     let mut missed = 0;
     let mut gaps = 0;
     while last < count {
-        match stopped.next() {
+        match stopped.hear() {
             Told::Event { sequence, value, .. } => {
                 assert_eq!(sequence, last + 1);
                 assert!(value.starts_with(&format!("{sequence} ")), "{value:.20}");
@@ -140,7 +140,7 @@ fn a_subscriber_that_is_behind_on_events_is_told_exactly_which_it_misses_and_the
     assert!(gaps > 0 && missed > 1000, "{gaps} gaps, {missed} events");
     // And they go on.
     publisher.say(&[append(count + 1, "log", "after")]);
-    assert!(matches!(stopped.next(), Told::Event { sequence, .. } if sequence == count + 1));
+    assert!(matches!(stopped.hear(), Told::Event { sequence, .. } if sequence == count + 1));
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn who_asks_and_does_not_read_is_not_read_either_and_goes_on_when_it_reads() {
     let mut items = 0;
     let mut ended = 0;
     while ended < 60 {
-        match client.next() {
+        match client.hear() {
             Told::Fetched { .. } => items += 1,
             Told::FetchEnd { more: false, .. } => ended += 1,
             other => panic!("{other:?}"),

@@ -37,7 +37,7 @@ fn a_snapshot_first_then_deltas() {
     );
     for number in 2..50 {
         publisher.say(&[set(number, "t", &long(&number.to_string()))]);
-        let told = client.next();
+        let told = client.hear();
         assert!(
             matches!(&told, Told::Value { value, whole: false, .. } if *value == long(&number.to_string())),
             "{told:?}"
@@ -46,7 +46,7 @@ fn a_snapshot_first_then_deltas() {
     assert_eq!(client.mark(), 49);
     // A value that has nothing in common with the one before is sent whole.
     publisher.say(&[set(50, "t", "short")]);
-    assert!(matches!(client.next(), Told::Value { whole: true, .. }));
+    assert!(matches!(client.hear(), Told::Value { whole: true, .. }));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn topics_that_are_removed_and_made_again_in_quick_succession() {
     }
     publisher.say(&[set(number + 1, "a/end", "x")]);
     loop {
-        match client.next() {
+        match client.hear() {
             Told::Announced { path, .. } => assert!(held.insert(path.clone(), None).is_none(), "{path} was there"),
             Told::Value { path, value, .. } => {
                 let known = held.get_mut(&path).unwrap_or_else(|| panic!("{path} was not announced"));
@@ -167,12 +167,12 @@ fn a_value_that_is_not_retained_is_not_told_to_those_who_come_later() {
     let told = client.follow(1, "t");
     assert!(matches!(&told[..], [Told::Announced { .. }, Told::Subscribed { topics: 1, .. }]), "{told:?}");
     client.say(&[ClientFrame::Fetch { id: outpour_core::FetchId(1), selector: b"**", history: None, limit: 9 }]);
-    assert_eq!(client.next(), Told::FetchEnd { id: 1, more: false });
+    assert_eq!(client.hear(), Told::FetchEnd { id: 1, more: false });
     // What comes next is told whole, as there is nothing for a delta to start from.
     publisher.say(&[set(3, "t", &long("after"))]);
-    assert!(matches!(client.next(), Told::Value { whole: true, value, .. } if value == long("after")));
+    assert!(matches!(client.hear(), Told::Value { whole: true, value, .. } if value == long("after")));
     publisher.say(&[set(4, "t", &long("again"))]);
-    assert!(matches!(client.next(), Told::Value { whole: false, value, .. } if value == long("again")));
+    assert!(matches!(client.hear(), Told::Value { whole: false, value, .. } if value == long("again")));
     // Also if it comes along with the announcement.
     for round in 0..50 {
         let mut client = gateway.client("at the same time");
@@ -201,7 +201,7 @@ fn a_repair_is_answered_with_the_whole_value() {
     // Not if the session does not select the topic.
     let mut other = gateway.client("stranger");
     other.say(&[ClientFrame::Repair { topic: TopicNumber(1) }, subscribe(1, "nothing")]);
-    assert_eq!(other.next(), Told::Subscribed { id: 1, topics: 0 });
+    assert_eq!(other.hear(), Told::Subscribed { id: 1, topics: 0 });
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn a_rate_is_kept_and_the_newest_value_comes_in_the_end() {
     let mut told_t = 0;
     let mut told_free = 0;
     loop {
-        match client.next() {
+        match client.hear() {
             Told::Value { path, value, .. } if path == "t" => {
                 told_t += 1;
                 if value == "last" {
