@@ -165,7 +165,7 @@ impl Shard {
                     session.asking = false;
                     break;
                 };
-                left -= 1;
+                left = left.saturating_sub(cost(&request));
                 self.handle_request(key, request, broker, wall_ms, now);
             }
             self.wake(key);
@@ -407,6 +407,15 @@ impl Shard {
         {
             *place = index;
         }
+    }
+}
+
+/// What a request takes of [`REQUESTS_AT_ONCE`]: topics may have to be looked at for a selector with
+/// wildcards.
+fn cost(request: &PeerRequest) -> usize {
+    match request {
+        PeerRequest::Subscribe { selector, .. } if selector.exact().is_none() => REQUESTS_AT_ONCE / PAGES_AT_ONCE,
+        _ => 1,
     }
 }
 
