@@ -35,8 +35,8 @@ pub enum PathError {
     TooLong,
     /// More than [`MAX_PATH_SEGMENTS`] segments.
     TooDeep,
-    /// The bytes are not UTF-8.
-    NotUtf8,
+    /// The bytes are UTF-8 only up to this one.
+    NotUtf8(usize),
     /// The segment that starts at this byte is empty.
     EmptySegment(usize),
     /// The segment that starts at this byte is `.`, `..`, `*` or `**`.
@@ -51,7 +51,7 @@ impl fmt::Display for PathError {
             Self::Empty => f.write_str("the path is empty"),
             Self::TooLong => write!(f, "the path is longer than {MAX_PATH_BYTES} bytes"),
             Self::TooDeep => write!(f, "the path has more than {MAX_PATH_SEGMENTS} segments"),
-            Self::NotUtf8 => f.write_str("the path is not UTF-8"),
+            Self::NotUtf8(at) => write!(f, "the path is not UTF-8 at byte {at}"),
             Self::EmptySegment(at) => {
                 write!(f, "the path has an empty segment at byte {at}: remove the surplus '/'")
             }
@@ -83,7 +83,7 @@ impl Path {
     /// # Errors
     /// What is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PathError> {
-        Self::new(core::str::from_utf8(bytes).map_err(|_| PathError::NotUtf8)?)
+        Self::new(utf8(bytes)?)
     }
 
     /// The text.
@@ -96,6 +96,10 @@ impl Path {
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/')
     }
+}
+
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, PathError> {
+    core::str::from_utf8(bytes).map_err(|error| PathError::NotUtf8(error.valid_up_to()))
 }
 
 /// What paths and selectors have in common.
@@ -115,7 +119,8 @@ pub(crate) fn check_text(text: &str) -> Result<(), PathError> {
     if text.split('/').count() > MAX_PATH_SEGMENTS { Err(PathError::TooDeep) } else { Ok(()) }
 }
 
-fn segments_with_start(text: &str) -> impl Iterator<Item = (usize, &str)> {
+/// The segments, each with the byte it starts at.
+pub(crate) fn segments_with_start(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split('/').scan(0, |next, segment| {
         let start = *next;
         *next += segment.len() + 1;
@@ -156,8 +161,40 @@ impl Borrow<str> for Path {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
     use super::*;
-    use alloc::string::String;
+
+    proptest! {
+        #[test]
+        fn a_path_keeps_the_rules_and_its_bytes(bytes in "([ab*.\u{1}\u{7f}é]{0,3}/){0,4}[ab*.é]{0,3}") {
+            let Ok(path) = Path::from_bytes(bytes.as_bytes()) else {
+                let broken = bytes.split('/').any(|segment| matches!(segment, "" | "." | ".." | "*" | "**"));
+                prop_assert!(broken || bytes.contains(char::is_control), "{:?}", bytes);
+                return Ok(());
+            };
+            prop_assert_eq!(path.as_str(), &bytes);
+            prop_assert!(path.segments().all(|segment| !segment.is_empty()));
+            prop_assert_eq!(path.segments().collect::<Vec<_>>().join("/"), bytes);
+        }
+
+        #[test]
+        fn any_bytes_are_a_path_or_a_sentence(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            match Path::from_bytes(&bytes) {
+                Ok(path) => prop_assert!(path.as_str().len() <= MAX_PATH_BYTES),
+                Err(error) => prop_assert!(error.to_string().starts_with("the path ")),
+            }
+        }
+    }
+
+    #[test]
+    fn may_be_as_long_and_deep_as_the_limits() {
+        assert!(Path::new(&"a".repeat(MAX_PATH_BYTES)).is_ok());
+        assert!(Path::new(&["a"; MAX_PATH_SEGMENTS].join("/")).is_ok());
+    }
 
     #[test]
     fn tells_what_is_wrong_and_where() {
@@ -168,9 +205,10 @@ mod tests {
         assert_eq!(Path::new("a/../b"), Err(PathError::ReservedSegment(2)));
         assert_eq!(Path::new("a/*"), Err(PathError::ReservedSegment(2)));
         assert_eq!(Path::new("a/\0b"), Err(PathError::ControlCharacter(2)));
-        assert_eq!(Path::from_bytes(b"\xff"), Err(PathError::NotUtf8));
+        assert_eq!(Path::new("a/\u{9f}b"), Err(PathError::ControlCharacter(2)));
+        assert_eq!(Path::from_bytes(b"a\xff"), Err(PathError::NotUtf8(1)));
         assert_eq!(Path::new(&"a".repeat(MAX_PATH_BYTES + 1)), Err(PathError::TooLong));
-        let deep: String = ["a"; MAX_PATH_SEGMENTS + 1].join("/");
+        let deep = ["a"; MAX_PATH_SEGMENTS + 1].join("/");
         assert_eq!(Path::new(&deep), Err(PathError::TooDeep));
     }
 

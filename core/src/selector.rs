@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::path::{PathError, check_text};
+use crate::path::{PathError, check_text, segments_with_start, utf8};
 
 /// The most `**` of a selector, after neighbours have been joined.
 pub const MAX_DEEP_WILDCARDS: usize = 8;
@@ -37,7 +37,7 @@ pub enum SelectorError {
     /// It breaks a rule that paths keep too.
     Path(PathError),
     /// The segment that starts at this byte is `.` or `..`, which no path has.
-    ReservedSegment,
+    ReservedSegment(usize),
     /// More than [`MAX_DEEP_WILDCARDS`] `**`.
     TooManyWildcards,
 }
@@ -47,7 +47,9 @@ impl fmt::Display for SelectorError {
         match self {
             Self::Path(PathError::Empty) => f.write_str("the selector is empty: '**' selects every topic"),
             Self::Path(error) => write!(f, "as a selector: {error}"),
-            Self::ReservedSegment => f.write_str("the selector has a segment '.' or '..', which no path has"),
+            Self::ReservedSegment(at) => {
+                write!(f, "the selector has a segment '.' or '..' at byte {at}, which no path has")
+            }
             Self::TooManyWildcards => write!(f, "the selector has more than {MAX_DEEP_WILDCARDS} '**'"),
         }
     }
@@ -62,8 +64,8 @@ impl Selector {
     /// What is wrong with it.
     pub fn new(text: &str) -> Result<Self, SelectorError> {
         check_text(text).map_err(SelectorError::Path)?;
-        if text.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(SelectorError::ReservedSegment);
+        if let Some((at, _)) = segments_with_start(text).find(|(_, segment)| matches!(*segment, "." | "..")) {
+            return Err(SelectorError::ReservedSegment(at));
         }
         let mut canonical = String::with_capacity(text.len());
         let mut last = "";
@@ -89,7 +91,7 @@ impl Selector {
     /// # Errors
     /// What is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SelectorError> {
-        Self::new(core::str::from_utf8(bytes).map_err(|_| SelectorError::Path(PathError::NotUtf8))?)
+        Self::new(utf8(bytes).map_err(SelectorError::Path)?)
     }
 
     /// The text, with neighbouring `**` joined.
@@ -113,14 +115,17 @@ impl Selector {
     /// segment of the one with every segment of the other.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
-        if self.exact {
-            return &*self.text == path;
-        }
+        if self.exact { &*self.text == path } else { self.matches_in_steps(path, || {}) }
+    }
+
+    /// Tells of each comparison of two segments, so that a test can count them.
+    fn matches_in_steps(&self, path: &str, mut step: impl FnMut()) -> bool {
         let mut pattern = Some(&*self.text);
         let mut path = Some(path);
         // Where to go on if what follows the last `**` fails: it then takes one segment more.
         let mut retry: Option<(Option<&str>, &str)> = None;
         while let Some(rest) = path {
+            step();
             let (segment, path_after) = first_segment(rest);
             let matched = pattern.map(first_segment).and_then(|(wanted, pattern_after)| match wanted {
                 "**" => {
@@ -167,11 +172,27 @@ impl fmt::Debug for Selector {
     }
 }
 
+impl TryFrom<&str> for Selector {
+    type Error = SelectorError;
+    fn try_from(text: &str) -> Result<Self, SelectorError> {
+        Self::new(text)
+    }
+}
+
+impl AsRef<str> for Selector {
+    fn as_ref(&self) -> &str {
+        &self.text
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use alloc::vec::Vec;
+    use alloc::string::ToString;
+
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::path::MAX_PATH_SEGMENTS;
 
     fn naive(pattern: &[&str], path: &[&str]) -> bool {
         match (pattern.split_first(), path.split_first()) {
@@ -209,10 +230,57 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_pattern_takes_no_more_than_quadratic_time() {
-        // Backtracking over every `**` would take about 64^8 steps here and never end.
-        let pattern: Vec<&str> = core::iter::repeat_n(["**", "a"], MAX_DEEP_WILDCARDS).flatten().collect();
-        let selector = Selector::new(&[&pattern[..], &["b"]].concat().join("/")).unwrap();
-        assert!(!selector.matches(&["a"; 64].join("/")));
+    fn tells_what_is_wrong_and_where() {
+        assert_eq!(Selector::new("a/./b"), Err(SelectorError::ReservedSegment(2)));
+        assert_eq!(Selector::new(""), Err(SelectorError::Path(PathError::Empty)));
+        assert_eq!(Selector::new("*//b"), Err(SelectorError::Path(PathError::EmptySegment(2))));
+        assert_eq!(Selector::from_bytes(b"**/\xff"), Err(SelectorError::Path(PathError::NotUtf8(3))));
+    }
+
+    /// How many segments were compared, and how many that may be.
+    fn count(selector: &Selector, path: &str) -> (usize, usize) {
+        let mut steps = 0;
+        selector.matches_in_steps(path, || steps += 1);
+        (steps, (selector.segments().count() + 1) * (path.split('/').count() + 1))
+    }
+
+    #[test]
+    fn hostile_patterns_take_no_more_steps_than_segments_times_segments() {
+        let path = ["a"; MAX_PATH_SEGMENTS].join("/");
+        let backtracking = [["**/a"; MAX_DEEP_WILDCARDS].join("/"), String::from("b")].join("/");
+        let one_long_run = [String::from("**"), ["*"; 31].join("/"), String::from("b"), ["*"; 31].join("/")].join("/");
+        for text in [&backtracking, &one_long_run] {
+            let selector = Selector::new(text).unwrap();
+            assert!(!selector.matches(&path));
+            // Trying every place for every `**` would take about 64^8 steps, and never end.
+            let (steps, most) = count(&selector, &path);
+            assert!(steps <= most, "{text}: {steps} steps, {most} are allowed");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_pattern_takes_more_steps_than_segments_times_segments(
+            pattern in prop::collection::vec(prop::sample::select(alloc::vec!["a", "a", "b", "*", "**"]), 1..30),
+            path in prop::collection::vec(prop::sample::select(alloc::vec!["a", "a", "a", "b"]), 1..64),
+        ) {
+            let Ok(selector) = Selector::new(&pattern.join("/")) else { return Ok(()) };
+            let (steps, most) = count(&selector, &path.join("/"));
+            prop_assert!(steps <= most, "{} on {:?}: {} steps, {} are allowed", selector, path, steps, most);
+        }
+
+        #[test]
+        fn the_canonical_form_means_the_same_and_stays(text in "([ab]|\\*|\\*\\*|a\\*)(/([ab]|\\*|\\*\\*)){0,9}") {
+            let Ok(selector) = Selector::new(&text) else { return Ok(()) };
+            prop_assert_eq!(&Selector::new(selector.as_str()).unwrap(), &selector);
+            prop_assert_eq!(selector.exact().is_some(), crate::Path::new(&text).is_ok());
+        }
+
+        #[test]
+        fn any_bytes_are_a_selector_or_a_sentence(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            if let Err(error) = Selector::from_bytes(&bytes) {
+                prop_assert!(error.to_string().contains("selector"));
+            }
+        }
     }
 }

@@ -173,7 +173,7 @@ fn path_error(error: PathError) -> &'static str {
         PathError::Empty => "empty",
         PathError::TooLong => "too_long",
         PathError::TooDeep => "too_deep",
-        PathError::NotUtf8 => "not_utf8",
+        PathError::NotUtf8(_) => "not_utf8",
         PathError::EmptySegment(_) => "empty_segment",
         PathError::ReservedSegment(_) => "reserved_segment",
         PathError::ControlCharacter(_) => "control_character",
@@ -204,7 +204,7 @@ fn selectors_match() {
             Err(error) => {
                 let error = match error {
                     SelectorError::Path(error) => path_error(error),
-                    SelectorError::ReservedSegment => "reserved_segment",
+                    SelectorError::ReservedSegment(_) => "reserved_segment",
                     SelectorError::TooManyWildcards => "too_many_wildcards",
                     other => panic!("{other} has no name"),
                 };
