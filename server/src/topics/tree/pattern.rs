@@ -7,6 +7,10 @@ use outpour_core::Selector;
 /// What follows everything below a path, in place of the path's next segment: UTF-8 has no such byte.
 const BELOW: &[u8] = b"/\xff";
 
+/// How many comparisons of segments cost about as much as a step from one path to the next. A path
+/// with a selector of many wildcards takes as many as the segments of the one times those of the other.
+const COMPARISONS_PER_STEP: usize = 8;
+
 /// A selector with wildcards: the segments before the first `**` say where to go on when a path doesn't
 /// match; the rest says no more than whether it does.
 #[derive(Debug)]
@@ -90,8 +94,10 @@ impl<'s> Pattern<'s> {
     /// What it takes to judge a path beyond the usual, in steps.
     pub(super) fn steps(&self, path: &str) -> usize {
         match self.tail {
-            Tail::Deep { segments, .. } => path.len() * segments / 256,
-            Tail::End | Tail::All => 0,
+            Tail::Deep { segments, last } if may_end(path, last) => {
+                path.split('/').count() * segments / COMPARISONS_PER_STEP
+            }
+            _ => 0,
         }
     }
 
@@ -125,13 +131,15 @@ impl<'s> Pattern<'s> {
         }
         match self.tail {
             Tail::All => (true, Next::Following),
-            Tail::Deep { last, .. } => {
-                let may = last.is_none_or(|last| path.ends_with(last));
-                (may && self.selector.matches(path), Next::Following)
-            }
+            Tail::Deep { last, .. } => (may_end(path, last) && self.selector.matches(path), Next::Following),
             Tail::End => (start > path.len(), past(target, path, last_any)),
         }
     }
+}
+
+/// Whether a path's last segment may be this literal one: that is quickly told.
+fn may_end(path: &str, last: Option<&str>) -> bool {
+    last.is_none_or(|last| path.ends_with(last))
 }
 
 /// Where the literal segments that begin at `start` end.

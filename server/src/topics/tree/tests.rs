@@ -139,3 +139,19 @@ fn a_page_that_finds_nothing_ends() {
     assert!(found.is_empty());
     assert!(pages > 10, "{pages} pages");
 }
+
+#[test]
+fn a_page_of_hostile_paths_and_patterns_ends_after_few() {
+    const TOPICS: u32 = 500;
+    const LIMIT: usize = 10;
+    let mut tree = TopicTree::new();
+    for number in 0..TOPICS {
+        tree.insert(&path(&format!("{}/{number}", ["a"; 63].join("/"))), TopicNumber(number));
+    }
+    // Each path takes about 32 * 32 comparisons.
+    let pattern = format!("**/{}/b/{}", ["*"; 31].join("/"), ["*"; 5].join("/"));
+    let (found, pages) = search(&tree, &pattern, LIMIT);
+    assert!(found.is_empty());
+    let comparisons_a_page = TOPICS as usize / pages * 38 * 64;
+    assert!(comparisons_a_page <= 2 * 8 * STEPS_PER_TOPIC * LIMIT, "{pages} pages");
+}
