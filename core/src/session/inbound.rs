@@ -81,8 +81,10 @@ impl Session {
 
     fn handle_frame(&mut self, frame: GatewayFrame<'_>, arriving: &mut Arriving) -> Result<(), Violation> {
         let is_greeting = matches!(self.link.phase, Phase::Greeting { .. });
+        let is_hello_due = matches!(self.link.phase, Phase::Greeting { is_hello_due: true, .. });
         match frame {
             GatewayFrame::Goodbye(goodbye) => self.handle_goodbye(&goodbye, arriving.now),
+            _ if is_hello_due => return Err(unexpected("the gateway spoke before it was spoken to")),
             GatewayFrame::Welcome(welcome) if is_greeting => self.handle_welcome(welcome, arriving.now)?,
             GatewayFrame::Welcome(_) => return Err(unexpected("a second welcome")),
             _ if is_greeting => return Err(unexpected("the first frame must be a welcome")),

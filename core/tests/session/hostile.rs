@@ -148,12 +148,19 @@ fn a_goodbye_ends_a_message_and_what_follows_is_not_heard() {
 #[test]
 fn the_first_frame_must_be_a_sound_welcome() {
     let tiny = Welcome { max_message: 100, ..welcome() };
-    for frame in [GatewayFrame::Ping { token: 1 }, announce(VALUE, "value"), GatewayFrame::Welcome(tiny)] {
+    let sound = GatewayFrame::Welcome(welcome());
+    let frames = [GatewayFrame::Ping { token: 1 }, announce(VALUE, "value"), GatewayFrame::Welcome(tiny), sound];
+    for frame in frames {
         let mut world = World::new();
         world.session.connect(world.now);
         let Some(Request::Open { transport, .. }) = world.session.poll_request() else { panic!() };
         world.wire = Some(transport);
         world.session.handle_input(Input::Opened(transport), world.now);
+        // A welcome is sound only as the answer to a hello.
+        if frame != GatewayFrame::Welcome(welcome()) {
+            let mut hello = Vec::new();
+            assert_eq!(world.session.poll_transmit(&mut hello, world.now), Some(transport));
+        }
         world.session.handle_input(Input::Message(transport, &message(&[frame])), world.now);
         world.settle();
         assert_left(world, ErrorCode::UnexpectedFrame);
@@ -162,6 +169,7 @@ fn the_first_frame_must_be_a_sound_welcome() {
     world.session.connect(world.now);
     let Some(Request::Open { transport, .. }) = world.session.poll_request() else { panic!() };
     world.session.handle_input(Input::Opened(transport), world.now);
+    assert_eq!(world.session.poll_transmit(&mut Vec::new(), world.now), Some(transport));
     let other = message(&[GatewayFrame::Welcome(Welcome { major: 2, ..welcome() })]);
     world.session.handle_input(Input::Message(transport, &other), world.now);
     world.settle();
