@@ -5,6 +5,7 @@ mod ids;
 mod tests;
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use foldhash::fast::RandomState;
@@ -18,11 +19,13 @@ use ids::Ids;
 /// Which selectors match a path.
 ///
 /// Selectors without wildcards are found by one look-up. The others share a trie of their segments,
-/// which is walked along all edges that fit at once: the time is at the most that of the path's
-/// segments times the trie's nodes that they reach, however the patterns are made.
+/// which is walked along all edges that fit at once. Many long selectors can be made so that a long
+/// path reaches most of the trie again with each of its segments: then they are tried one by one.
 #[derive(Debug)]
 pub struct SelectorIndex<Id> {
     exact: HashMap<Exact, Ids<Id>, RandomState>,
+    /// The selectors with wildcards, and the nodes where they end.
+    patterns: BTreeMap<Selector, u32>,
     nodes: Slab<Node<Id>>,
     /// The children that a literal segment leads to, by parent and segment.
     literals: HashTable<u32>,
@@ -49,6 +52,11 @@ impl Hash for Exact {
 const NONE: u32 = u32::MAX;
 /// What every pattern starts from. It exists as long as there are patterns.
 const ROOT: u32 = 0;
+
+/// A walk along a path may take so many steps, each to the children of a node, before patterns are
+/// tried one by one; and so many for each pattern, as trying one takes about as long.
+const MIN_STEPS: usize = 1_000;
+const STEPS_PER_PATTERN: usize = 8;
 
 /// What the patterns that begin with the same segments have in common.
 #[derive(Debug)]
@@ -77,6 +85,7 @@ impl<Id: Copy + Ord> SelectorIndex<Id> {
     pub fn new() -> Self {
         Self {
             exact: HashMap::default(),
+            patterns: BTreeMap::new(),
             nodes: Slab::new(),
             literals: HashTable::new(),
             hasher: RandomState::default(),
@@ -86,7 +95,7 @@ impl<Id: Copy + Ord> SelectorIndex<Id> {
     /// Whether there are no selectors.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.nodes.is_empty()
+        self.exact.is_empty() && self.patterns.is_empty()
     }
 
     /// Adds a selector under an id, unless it is there already.
@@ -106,6 +115,7 @@ impl<Id: Copy + Ord> SelectorIndex<Id> {
                 child => child,
             };
         }
+        self.patterns.insert(selector.clone(), node);
         if let Some(node) = self.nodes.get_mut(node as usize) {
             node.ids.insert(id);
         }
@@ -122,10 +132,13 @@ impl<Id: Copy + Ord> SelectorIndex<Id> {
             }
             return;
         }
-        let end = selector.segments().fold(ROOT, |node, segment| self.child(node, segment));
+        let Some(end) = self.patterns.get(selector).copied() else { return };
         let Some(node) = self.nodes.get_mut(end as usize) else { return };
         node.ids.remove(id);
-        self.remove_unused(end);
+        if node.ids.is_empty() {
+            self.patterns.remove(selector);
+            self.remove_unused(end);
+        }
     }
 
     /// Appends the ids of the selectors that match: those of one selector in ascending order.
@@ -136,17 +149,44 @@ impl<Id: Copy + Ord> SelectorIndex<Id> {
         if self.nodes.is_empty() {
             return;
         }
+        let before = found.len();
+        if !self.walk(path, found) {
+            found.truncate(before);
+            self.scan(path, found);
+        }
+    }
+
+    /// Finds what matches by the trie; gives up, and tells so, when a scan would take less.
+    fn walk(&self, path: &str, found: &mut Vec<Id>) -> bool {
+        let most_steps = MIN_STEPS + STEPS_PER_PATTERN * self.patterns.len();
         let mut walk =
             Walk { index: self, reached: Vec::new(), deep: Vec::new(), deep_seen: HashSet::default(), found };
         walk.reach(ROOT);
         let mut from = Vec::new();
+        let mut steps = 0;
         for segment in path.split('/') {
             core::mem::swap(&mut from, &mut walk.reached);
+            steps += from.len() + walk.deep.len();
+            if steps > most_steps {
+                return false;
+            }
             walk.step(&from, segment);
             from.clear();
         }
         for node in core::mem::take(&mut walk.reached) {
             walk.collect(node);
+        }
+        true
+    }
+
+    /// Finds what matches by trying all patterns.
+    fn scan(&self, path: &str, found: &mut Vec<Id>) {
+        for (pattern, end) in &self.patterns {
+            if let Some(node) = self.nodes.get(*end as usize)
+                && pattern.matches(path)
+            {
+                node.ids.append_to(found);
+            }
         }
     }
 

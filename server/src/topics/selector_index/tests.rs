@@ -44,13 +44,18 @@ proptest! {
             let mut expected: Vec<u32> =
                 scanned.iter().filter(|(selector, _)| selector.matches(&path)).map(|(_, id)| *id).collect();
             expected.sort_unstable();
-            prop_assert_eq!(matching(&index, &path), expected, "{} in {:?}", path, scanned);
+            prop_assert_eq!(matching(&index, &path), &expected[..], "{} in {:?}", path, scanned);
+            let mut tried = Vec::new();
+            index.exact.get(path.as_str()).inspect(|ids| ids.append_to(&mut tried));
+            index.scan(&path, &mut tried);
+            tried.sort_unstable();
+            prop_assert_eq!(tried, expected, "{} in {:?}, one by one", path, scanned);
         }
         for (selector, id) in scanned {
             index.remove(&selector, id);
         }
         prop_assert!(index.is_empty());
-        prop_assert!(index.literals.is_empty());
+        prop_assert!(index.literals.is_empty() && index.nodes.is_empty());
     }
 }
 
@@ -95,4 +100,23 @@ fn hostile_patterns_take_no_exponential_time() {
     // Backtracking would take 64^8 steps, and never end.
     assert!(matching(&index, &["a"; 64].join("/")).is_empty());
     assert_eq!(matching(&index, &format!("{}/7", ["a"; 63].join("/"))), [7]);
+}
+
+#[test]
+fn selectors_made_to_share_nothing_are_tried_one_by_one() {
+    const SELECTORS: u32 = 300;
+    let mut index = SelectorIndex::new();
+    for id in 0..SELECTORS {
+        // Nodes of their own for each, all of which a path of nothing but `a` reaches.
+        let choices: Vec<&str> = (0..62).map(|bit| if id.rotate_left(bit) & 1 == 0 { "a" } else { "*" }).collect();
+        index.insert(&selector(&format!("**/{}", choices.join("/"))), id);
+    }
+    let long = ["a"; 64].join("/");
+    let mut given_up = Vec::new();
+    assert!(!index.walk(&long, &mut given_up));
+    assert_eq!(matching(&index, &long), (0..SELECTORS).collect::<Vec<_>>());
+    // What is usual is found by the walk among them.
+    index.insert(&selector("prices/*"), 7_000);
+    assert!(index.walk("prices/eurusd", &mut Vec::new()));
+    assert_eq!(matching(&index, "prices/eurusd"), [7_000]);
 }
