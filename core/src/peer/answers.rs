@@ -69,6 +69,12 @@ impl Answers {
         }
     }
 
+    /// How much memory is taken, in bytes.
+    #[cfg(test)]
+    pub(super) const fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     fn waiting(&self) -> &[u8] {
         self.bytes.get(self.sent..).unwrap_or_default()
     }

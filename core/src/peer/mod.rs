@@ -78,7 +78,7 @@ const PONG_GRACE: Duration = Duration::from_secs(60);
 /// driver stops reading from the client.
 const CONGESTED_BYTES: usize = 64 << 10;
 /// About what one owed topic costs in memory.
-const OWED_BYTES: usize = 160;
+const OWED_BYTES: usize = 192;
 
 /// The gateway's half of one connection.
 ///
@@ -430,3 +430,6 @@ impl Peer {
         self.close(code, reason, Duration::ZERO, "");
     }
 }
+
+#[cfg(test)]
+mod tests;

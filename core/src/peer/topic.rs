@@ -383,3 +383,6 @@ pub fn snapshot_frame(topic: TopicNumber, version: Version, value: &[u8]) -> Byt
     GatewayFrame::Snapshot { topic, version, check: check(value, version), value }.encode(&mut frame);
     Bytes::from(frame)
 }
+
+#[cfg(test)]
+mod tests;
