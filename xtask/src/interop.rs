@@ -23,7 +23,7 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
     }
     let pip = ["-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--requirement"];
     run(project.command(&python).args(pip).arg(tests.join("requirements.txt")))?;
-    run(&mut project.cargo(["build", "--package", "outpour-cli"]))?;
+    project.build_programs()?;
     run(project
         .command(&python)
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/interop"])

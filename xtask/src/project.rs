@@ -43,6 +43,12 @@ impl Project {
         self.target().join(profile).join(name).with_extension(env::consts::EXE_EXTENSION)
     }
 
+    /// Builds every program as the tests have them. Built alone, a package gets fewer features, and whatever it shares
+    /// with the others is compiled once more.
+    pub(crate) fn build_programs(&self) -> Result {
+        run(&mut self.cargo(["build", "--workspace", "--bins", "--tests"]))
+    }
+
     /// A command in the project's root.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

@@ -108,15 +108,8 @@ fn autobahn(project: &Project) -> Result<Outcome> {
     if !project.path("tests/autobahn").is_dir() {
         return Ok(Outcome::Absent("there is no tests/autobahn".into()));
     }
-    run_command(&mut project.cargo([
-        "run",
-        "--package",
-        "outpour-autobahn",
-        "--",
-        "--role",
-        "both",
-        "--cases",
-        "1-7",
-    ]))?;
+    project.build_programs()?;
+    let suite = project.binary("debug", "outpour-autobahn");
+    run_command(project.command(suite).args(["--role", "both", "--cases", "1-7"]))?;
     Ok(Outcome::Passed)
 }
