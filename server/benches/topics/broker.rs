@@ -64,6 +64,7 @@ fn publish_all(broker: &mut Broker, scale: Scale, round: u32) -> std::time::Dura
                 at_ms: 0,
             },
         );
+        broker.commit();
         broker.greet(PUBLISHER, PublishNumber(count));
         broker.take_outcomes().for_each(drop);
     })

@@ -72,6 +72,8 @@ pub struct Broker {
     next_number: u32,
     publishers: Publishers,
     waiting: HashMap<(PublisherId, PublishNumber), SessionId, foldhash::fast::RandomState>,
+    /// The records appended since the last commit.
+    appended: Vec<(PublisherId, PublishNumber)>,
     encoder: delta::Encoder,
     scratch: Vec<u8>,
     outcomes: Vec<Outcome>,
@@ -102,6 +104,7 @@ impl Broker {
             topics: Store::default(),
             next_number: 1,
             waiting: HashMap::default(),
+            appended: Vec::new(),
             encoder: delta::Encoder::new(),
             scratch: Vec::new(),
             outcomes: Vec::new(),
@@ -142,23 +145,51 @@ impl Broker {
         self.publishers.newest(publisher)
     }
 
-    /// Appends a record and applies what the log gives back. Its verdict comes as an
-    /// [`Outcome::Acknowledged`] for `session`.
+    /// Appends a record, which is in effect after the next [`commit`](Self::commit). Its verdict comes as
+    /// an [`Outcome::Acknowledged`] for `session`.
     pub fn publish(&mut self, session: SessionId, record: Record) {
         let (author, number) = (record.author, record.number);
         // What is not well formed never gets to the log, and is refused alike however often it comes.
         if let Err(code) = well_formed(&record.change) {
+            // Verdicts come in the order of the publishes.
+            self.commit();
             return self.refuse(session, number, code);
         }
+        // Sent twice within a batch: each sending gets the verdict.
+        if self.waiting.contains_key(&(author, number)) {
+            self.commit();
+        }
         if let Some(ack) = self.publishers.settled(author, number) {
+            self.commit();
             return self.announce(Outcome::Acknowledged { session, ack });
         }
-        self.waiting.insert((author, number), session);
         if let Err(error) = self.log.append(record) {
             tracing::warn!(%error, "a publish is refused");
-            self.waiting.remove(&(author, number));
+            self.commit();
             return self.refuse(session, number, ErrorCode::LogUnavailable);
         }
+        self.waiting.insert((author, number), session);
+        self.appended.push((author, number));
+    }
+
+    /// Has the log commit what was [published](Self::publish), and applies what it gives back. What
+    /// can't be committed is refused. To be called once for as many records as came together, and
+    /// before anything that has to see them.
+    pub fn commit(&mut self) {
+        if self.appended.is_empty() {
+            return;
+        }
+        let mut appended = std::mem::take(&mut self.appended);
+        if let Err(error) = self.log.commit() {
+            tracing::warn!(%error, records = appended.len(), "publishes are refused");
+            for (author, number) in &appended {
+                if let Some(session) = self.waiting.remove(&(*author, *number)) {
+                    self.refuse(session, *number, ErrorCode::LogUnavailable);
+                }
+            }
+        }
+        appended.clear();
+        self.appended = appended;
         if let Err(error) = self.advance() {
             tracing::error!(%error, "the log can't be read back");
         }

@@ -159,7 +159,7 @@ impl Shard {
             while let Some(session) = self.sessions.get_mut(key as usize) {
                 if left == 0 {
                     self.asking.push_front(key);
-                    return;
+                    return broker.commit();
                 }
                 let Some(request) = session.peer.poll_request() else {
                     session.asking = false;
@@ -170,6 +170,7 @@ impl Shard {
             }
             self.wake(key);
         }
+        broker.commit();
         for _ in 0..PAGES_AT_ONCE {
             let Some(key) = self.working.pop_front() else { return };
             let Some(session) = self.sessions.get_mut(key as usize) else { continue };
@@ -198,6 +199,10 @@ impl Shard {
 
     fn handle_request(&mut self, key: u32, request: PeerRequest, broker: &mut Broker, wall_ms: u64, now: Timestamp) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        // A client reads its own writes.
+        if !matches!(request, PeerRequest::Publish { .. }) {
+            broker.commit();
+        }
         match request {
             PeerRequest::Hello { publisher, settled } => {
                 let applied = broker.greet(publisher, settled);

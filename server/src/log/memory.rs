@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use outpour_core::peer::Change;
-use outpour_core::{Epoch, Partition, Path, Position, Version};
+use outpour_core::{Epoch, Partition, Path, Version};
 
 use super::{Log, LogError, Record};
 
@@ -15,6 +15,8 @@ pub struct MemoryLog {
     records: VecDeque<Record>,
     /// The position of the newest record.
     head: Version,
+    /// The position of the newest record that may be read.
+    committed: Version,
     keep: usize,
     /// How many bytes the records have together.
     bytes: usize,
@@ -39,11 +41,25 @@ impl MemoryLog {
     /// An empty log that keeps the newest `keep` records (at least one) for its readers.
     #[must_use]
     pub fn new(epoch: Epoch, keep: usize) -> Self {
-        Self { epoch, records: VecDeque::new(), head: Version::NONE, keep: keep.max(1), bytes: 0 }
+        Self {
+            epoch,
+            records: VecDeque::new(),
+            head: Version::NONE,
+            committed: Version::NONE,
+            keep: keep.max(1),
+            bytes: 0,
+        }
     }
 
     fn first(&self) -> Version {
         Version(self.head.0 + 1 - self.records.len() as u64)
+    }
+
+    /// Drops what is too much, of the records that have been read.
+    fn trim(&mut self, read: Version) {
+        while (self.records.len() > self.keep || self.bytes > MAX_BYTES) && self.first() <= read {
+            self.bytes -= self.records.pop_front().as_ref().map_or(0, size);
+        }
     }
 }
 
@@ -67,14 +83,16 @@ impl Log for MemoryLog {
         Partition(0)
     }
 
-    fn append(&mut self, record: Record) -> Result<Position, LogError> {
+    fn append(&mut self, record: Record) -> Result<(), LogError> {
         self.head = Version(self.head.0 + 1);
         self.bytes += size(&record);
         self.records.push_back(record);
-        while self.records.len() > self.keep || self.bytes > MAX_BYTES && self.records.len() > 1 {
-            self.bytes -= self.records.pop_front().as_ref().map_or(0, size);
-        }
-        Ok(Position { partition: Partition(0), version: self.head })
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), LogError> {
+        self.committed = self.head;
+        Ok(())
     }
 
     fn read(
@@ -88,9 +106,12 @@ impl Log for MemoryLog {
         if after.0 + 1 < first.0 {
             return Err(LogError::Trimmed { first });
         }
+        self.trim(after);
+        let first = self.first();
         let skip = usize::try_from(after.0 + 1 - first.0).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.committed.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
         let mut last = after;
-        for (index, record) in self.records.iter().enumerate().skip(skip).take(limit) {
+        for (index, record) in self.records.iter().enumerate().skip(skip).take(limit.min(left)) {
             last = Version(first.0 + index as u64);
             apply(last, record);
         }

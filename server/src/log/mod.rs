@@ -4,13 +4,17 @@
 //! the [`broker`](crate::broker)'s business, decided when it is read back, so that all gateways
 //! that read the same log decide alike.
 
+mod directory;
 mod memory;
+mod storage;
 
+pub use directory::Directory;
 pub use memory::MemoryLog;
+pub use storage::{Storage, StorageFile};
 
 use outpour_core::peer::Change;
 use outpour_core::wire::Condition;
-use outpour_core::{Epoch, Partition, Path, Position, PublishNumber, PublisherId, Version};
+use outpour_core::{Epoch, Partition, Path, PublishNumber, PublisherId, Version};
 
 /// A change that somebody asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +48,7 @@ pub enum LogError {
     },
 }
 
-/// The seam for engines: append a record, get its position; read on from a position.
+/// The seam for engines: append records, commit them, and read them back with their positions.
 ///
 /// An engine may have many partitions, holes between positions and other writers. The same
 /// records come back to every reader, with the same positions.
@@ -55,13 +59,21 @@ pub trait Log: Send {
     /// The partition that a path belongs to for good.
     fn partition_of(&self, path: &Path) -> Partition;
 
-    /// Appends a record. It is in effect once it is read back.
+    /// Takes a record in. It gets its place in the log with the next [`commit`](Self::commit), and is
+    /// in effect once it is read back.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] if the engine can't take it.
-    fn append(&mut self, record: Record) -> Result<Position, LogError>;
+    /// [`LogError::Unavailable`] if the engine can't take it; those taken before it are not affected.
+    fn append(&mut self, record: Record) -> Result<(), LogError>;
 
-    /// Hands the records after `after` to `apply`, oldest first, at the most `limit` of them.
+    /// Gives the records appended since the last commit their places, all of them or none, and makes
+    /// them as durable as the engine promises: what can be read may be told.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if that failed. None of these records is in the log then.
+    fn commit(&mut self) -> Result<(), LogError>;
+
+    /// Hands the committed records after `after` to `apply`, oldest first, at the most `limit` of them.
     /// Returns the position of the last one handed over.
     ///
     /// # Errors
