@@ -252,7 +252,7 @@ fn every_limit_has_its_range() {
         ("limits.max_fetches_in_flight", vec!["1", "65536"], vec!["0", "65537"]),
         ("limits.max_session_memory", vec!["'2MiB'", "'64GiB'"], vec!["1048575", "'65GiB'"]),
         ("limits.messages_per_second", vec!["1", "10000000"], vec!["0", "10000001"]),
-        ("limits.max_upgrade_request", vec!["1024", "'64KiB'"], vec!["1023", "'65KiB'"]),
+        ("limits.max_upgrade_request", vec!["8192", "'64KiB'"], vec!["8191", "'65KiB'"]),
     ] {
         let setting = Config::settings().iter().find(|setting| setting.name() == name).unwrap();
         for value in inside {

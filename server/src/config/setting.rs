@@ -168,7 +168,8 @@ pub(super) static SETTINGS: [Setting; 22] = [
     ),
     size(
         "limits.max_upgrade_request",
-        (1 << 10, 64 << 10),
+        // An early message takes half of the least.
+        (8 << 10, 64 << 10),
         |c| c.gateway.upgrade.max_head as u64,
         |c, bytes| c.gateway.upgrade.max_head = bytes as usize,
     ),

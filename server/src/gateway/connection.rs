@@ -24,6 +24,8 @@ pub(super) struct Connection {
     pub(super) address: SocketAddr,
     phase: Phase,
     unsent: VecDeque<Bytes>,
+    /// A response that the first message may follow in the same packet.
+    held: Option<Bytes>,
     /// Whether the socket may have bytes that have not been read.
     pub(super) readable: bool,
     /// Whether the client has closed its side, or the socket is broken: reading goes on until it says so.
@@ -72,6 +74,7 @@ impl Connection {
             address,
             phase: Phase::Upgrading(Vec::new()),
             unsent: VecDeque::new(),
+            held: None,
             readable: false,
             ended: false,
             refused: false,
@@ -134,10 +137,13 @@ impl Connection {
     fn upgrade(&mut self, mut head: Vec<u8>, policy: &UpgradePolicy, limits: Limits, session: &mut impl Receiver) {
         match Upgrade::parse(&head, policy) {
             UpgradeStatus::NeedMore => self.phase = Phase::Upgrading(head),
-            UpgradeStatus::Accepted { response, consumed, request } => {
-                tracing::debug!(address = %self.address, agent = request.user_agent, "upgraded");
-                self.unsent.push_back(Bytes::from(response));
+            UpgradeStatus::Accepted { response, consumed, request, early } => {
+                tracing::debug!(address = %self.address, agent = request.user_agent, early = early.is_some(), "upgraded");
                 self.phase = Phase::Open(Reader::new(limits));
+                self.held = Some(Bytes::from(response));
+                if let Some(message) = early {
+                    session.message(&message);
+                }
                 let rest = head.get_mut(consumed..).unwrap_or_default();
                 self.read_frames(rest, session);
             }
@@ -215,8 +221,16 @@ impl Connection {
         }
     }
 
+    /// Whether the next thing to do is to [send](Self::send) a message, although a response is still unsent.
+    pub(super) fn holds_response(&self) -> bool {
+        self.held.is_some() && self.is_open() && self.unsent.is_empty()
+    }
+
     /// Sends what is unsent. `Ok(true)` when all of it is.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
+        if let Some(response) = self.held.take() {
+            self.unsent.push_front(response);
+        }
         while !self.unsent.is_empty() {
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
             let mut count = 0;
@@ -242,12 +256,15 @@ impl Connection {
         Ok(true)
     }
 
-    /// Sends a message. What the kernel does not take is kept. `Ok(true)` when nothing is left.
+    /// Sends a message, and before it the response that was held. What the kernel does not take is kept.
+    /// `Ok(true)` when nothing is left.
     pub(super) fn send(&mut self, batch: &Batch) -> io::Result<bool> {
+        let response = self.held.take().unwrap_or_default();
         let head = header(Opcode::Binary, batch.len());
-        let total = head.len() + batch.len();
+        let total = response.len() + head.len() + batch.len();
         let mut sent = 0;
-        let mut pieces = std::iter::once(&*head).chain(batch.slices());
+        let held = Some(&*response).filter(|response| !response.is_empty());
+        let mut pieces = held.into_iter().chain(std::iter::once(&*head)).chain(batch.slices());
         // The usual message is given to the kernel in one call; a long one in several.
         loop {
             let mut slices = [IoSlice::new(&[]); MAX_PIECES];
@@ -268,6 +285,10 @@ impl Connection {
             }
         }
         debug_assert!(sent < total, "the message was sent whole");
+        if sent < response.len() {
+            self.unsent.push_back(response.slice(sent..));
+        }
+        let sent = sent.saturating_sub(response.len());
         if sent < head.len() {
             self.unsent.push_back(Bytes::copy_from_slice(head.get(sent..).unwrap_or_default()));
         }

@@ -231,7 +231,10 @@ impl Worker {
     fn transmit(&mut self, now: Timestamp) {
         let mut again = Vec::new();
         while let Some(key) = self.shard.poll_ready() {
-            if !self.flush(key, now) {
+            // The response to an upgrade and the first message make one packet, if there is one already.
+            let holds_response =
+                |connection: &Option<Box<Connection>>| connection.as_ref().is_some_and(|it| it.holds_response());
+            if !self.connections.get(key as usize).is_some_and(holds_response) && !self.flush(key, now) {
                 continue;
             }
             let Some(Some(connection)) = self.connections.get_mut(key as usize) else { continue };
@@ -255,6 +258,9 @@ impl Worker {
                 messages += 1;
                 bytes += self.batch.len();
                 own += self.batch.own_bytes();
+            }
+            if messages == 0 {
+                sent = connection.flush();
             }
             self.shared.count(messages as u64, bytes as u64, own as u64);
             match sent {

@@ -73,6 +73,15 @@ pub enum Refusal {
         /// The subprotocol that the gateway demands.
         required: String,
     },
+    /// The first message, which was offered with the subprotocols, can't be read.
+    #[error(
+        "The first message among the offered subprotocols can't be taken: {detail}; send one \"hello.\" with base64url, \
+         or none."
+    )]
+    EarlyMessage {
+        /// What is wrong with it.
+        detail: &'static str,
+    },
 }
 
 impl Refusal {
@@ -87,7 +96,8 @@ impl Refusal {
             | Self::Body
             | Self::IncompleteUpgrade
             | Self::Key
-            | Self::Subprotocol { .. } => 400,
+            | Self::Subprotocol { .. }
+            | Self::EarlyMessage { .. } => 400,
             Self::Origin { .. } => 403,
             Self::Method => 405,
             Self::WebSocketVersion => 426,

@@ -1,5 +1,7 @@
 //! The HTTP/1.1 request that opens a connection (RFC 6455 §4.2).
 
+mod early;
+
 use std::str;
 
 use super::{Refusal, origin};
@@ -7,7 +9,7 @@ use super::{Refusal, origin};
 /// What a gateway demands of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpgradePolicy {
-    /// The most bytes a request's head may have. Default: 8192.
+    /// The most bytes a request's head may have. Default: 16 KiB, a quarter of which an early message may take.
     pub max_head: usize,
     /// The most headers a request may have, at most 256. Default: 64.
     pub max_headers: usize,
@@ -15,13 +17,19 @@ pub struct UpgradePolicy {
     /// Programs other than browsers send no origin and may always connect. Default: none.
     pub allowed_origins: Vec<String>,
     /// The subprotocol a client must offer; `None` accepts every client and chooses no subprotocol.
-    /// Default: `outpour.v1`.
+    /// Default: `outpour.v1`. A client that offers this name with `.early` added, and its first message in base64url as
+    /// `hello.…`, has that message taken along with the request.
     pub subprotocol: Option<String>,
 }
 
 impl Default for UpgradePolicy {
     fn default() -> Self {
-        Self { max_head: 8 << 10, max_headers: 64, allowed_origins: Vec::new(), subprotocol: Some("outpour.v1".into()) }
+        Self {
+            max_head: 16 << 10,
+            max_headers: 64,
+            allowed_origins: Vec::new(),
+            subprotocol: Some("outpour.v1".into()),
+        }
     }
 }
 
@@ -53,6 +61,8 @@ pub enum UpgradeStatus<'a> {
         consumed: usize,
         /// What was asked for.
         request: Request<'a>,
+        /// The client's first message, if it came in the request. The response says that it was taken.
+        early: Option<Vec<u8>>,
     },
     /// A valid GET that doesn't ask for an upgrade. Answer with [`http_response`](super::http_response) and close.
     Http {
@@ -169,8 +179,15 @@ fn judge<'a>(buf: &'a [u8], policy: &UpgradePolicy) -> Result<UpgradeStatus<'a>,
     {
         return Err(Refusal::Subprotocol { required: required.clone() });
     }
-    let response = switching_protocols(key, policy.subprotocol.as_deref());
-    Ok(UpgradeStatus::Accepted { response, consumed, request })
+    let (subprotocol, early) = match &policy.subprotocol {
+        Some(required) => {
+            let early = early::first_message(&headers, required)?;
+            (Some(early::chosen(required, early.is_some())), early)
+        }
+        None => (None, None),
+    };
+    let response = switching_protocols(key, subprotocol.as_deref());
+    Ok(UpgradeStatus::Accepted { response, consumed, request, early })
 }
 
 fn malformed(error: httparse::Error, buf: &[u8], max_headers: usize) -> Refusal {
@@ -204,10 +221,15 @@ impl<'a> Headers<'_, 'a> {
         if values.next().is_some() { Err(()) } else { Ok(value.map(str::trim_ascii)) }
     }
 
-    /// Whether one of the comma-separated elements of the header, which may be repeated, fits.
+    /// The comma-separated elements of the header, which may be repeated, as far as they are text.
+    fn elements(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let elements = self.all(name).flat_map(|value| value.split(|byte| *byte == b','));
+        elements.filter_map(|element| str::from_utf8(element.trim_ascii()).ok())
+    }
+
+    /// Whether one of the elements of the header fits.
     fn lists(&self, name: &str, fits: impl Fn(&str) -> bool) -> bool {
-        let mut elements = self.all(name).flat_map(|value| value.split(|byte| *byte == b','));
-        elements.any(|element| str::from_utf8(element.trim_ascii()).is_ok_and(&fits))
+        self.elements(name).any(fits)
     }
 }
 

@@ -126,7 +126,7 @@ fn a_head_has_a_limit() {
         reject_with(&policy, &get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL, "a: \r\n", "b: \r\n", "c: \r\n"]));
     assert_eq!((too_many.status(), too_many), (431, Refusal::TooManyHeaders { limit: 8 }));
     assert_eq!(reject(&get(&["A: b\r\n"; 1000])), Refusal::TooManyHeaders { limit: 64 });
-    assert_eq!(reject(&get(&[&padding(64 << 10)])), Refusal::HeadTooLarge { limit: 8192 });
+    assert_eq!(reject(&get(&[&padding(64 << 10)])), Refusal::HeadTooLarge { limit: 16_384 });
 }
 
 #[test]
@@ -226,4 +226,64 @@ fn foreign_pages_are_refused_before_the_upgrade() {
     assert_eq!(reject_with(&listed, &with("Origin: https://worse.example\r\n")).status(), 403);
     let any = UpgradePolicy { allowed_origins: vec!["*".into()], ..UpgradePolicy::default() };
     accept_with(&any, &with("Origin: null\r\n"));
+}
+
+fn early_of(protocols: &str) -> (String, Option<Vec<u8>>) {
+    let bytes = get(&[HOST, UPGRADE, KEY, VERSION, &format!("Sec-WebSocket-Protocol: {protocols}\r\n")]);
+    match Upgrade::parse(&bytes, &UpgradePolicy::default()) {
+        UpgradeStatus::Accepted { response, early, .. } => {
+            let response = String::from_utf8(response).expect("text");
+            let chosen = response.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: "));
+            (chosen.expect("a subprotocol").to_owned(), early)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_first_message_may_come_along() {
+    let early = || "outpour.v1.early".to_owned();
+    assert_eq!(early_of("outpour.v1.early, outpour.v1, hello.-_8"), (early(), Some(vec![0xfb, 0xff])));
+    assert_eq!(early_of("hello.AA,outpour.v1 ,x,outpour.v1.early"), (early(), Some(vec![0])));
+    let split = "outpour.v1.early\r\nSec-WebSocket-Protocol: hello.AA\r\nSec-WebSocket-Protocol: outpour.v1";
+    assert_eq!(early_of(split), (early(), Some(vec![0])));
+    let longest = format!("outpour.v1.early, outpour.v1, hello.{}", "A".repeat(early::MAX_DIGITS));
+    assert_eq!(early_of(&longest), (early(), Some(vec![0; 3 << 10])));
+}
+
+#[test]
+fn the_first_message_is_left_where_it_was_not_offered_as_early() {
+    let plain = || ("outpour.v1".to_owned(), None);
+    assert_eq!(early_of("outpour.v1, hello.AA"), plain());
+    assert_eq!(early_of("outpour.v1, outpour.v1.early"), plain());
+    assert_eq!(early_of("outpour.v1, outpour.v2.early, hello.not base64!"), plain());
+    assert_eq!(early_of("outpour.v1, .early, hello.AA"), plain());
+    let too_long = format!("outpour.v1.early, outpour.v1, hello.{}", "A".repeat(early::MAX_DIGITS + 1));
+    assert_eq!(early_of(&too_long), plain());
+    // Without a subprotocol to demand, there is none to choose.
+    let any = UpgradePolicy { subprotocol: None, ..UpgradePolicy::default() };
+    let protocols = "Sec-WebSocket-Protocol: outpour.v1.early, outpour.v1, hello.AA\r\n";
+    assert!(!accept_with(&any, &get(&[HOST, UPGRADE, KEY, VERSION, protocols])).contains("Protocol:"));
+}
+
+#[test]
+fn a_first_message_that_cannot_be_read_is_refused() {
+    for message in
+        ["hello.", "hello.A", "hello.AA==", "hello.A+A", "hello.A/A", "hello.AB", "hello.A\u{e9}", "hello.A A"]
+    {
+        let protocols = format!("Sec-WebSocket-Protocol: outpour.v1.early, outpour.v1, {message}\r\n");
+        let reason = reject(&get(&[HOST, UPGRADE, KEY, VERSION, &protocols]));
+        assert!(matches!(reason, Refusal::EarlyMessage { .. }) && reason.status() == 400, "{message}: {reason:?}");
+    }
+    let twice = "Sec-WebSocket-Protocol: outpour.v1.early, outpour.v1, hello.AA, hello.AA\r\n";
+    assert_eq!(
+        reject(&get(&[HOST, UPGRADE, KEY, VERSION, twice])).to_string(),
+        "The first message among the offered subprotocols can't be taken: there are several; send one \"hello.\" with \
+         base64url, or none."
+    );
+    // Whose page it is comes first, and so does what the gateway speaks.
+    let early = "Sec-WebSocket-Protocol: outpour.v1.early, hello.AA\r\n";
+    assert!(matches!(reject(&get(&[HOST, UPGRADE, KEY, VERSION, early])), Refusal::Subprotocol { .. }));
+    let foreign = "Sec-WebSocket-Protocol: outpour.v1.early, outpour.v1, hello.!\r\nOrigin: https://evil.example\r\n";
+    assert_eq!(reject(&get(&[HOST, UPGRADE, KEY, VERSION, foreign])).status(), 403);
 }
