@@ -23,6 +23,8 @@ enum Benchmark {
     Fanout,
     /// The recorded feeds of `examples/feeds` as deltas
     Delta,
+    /// Going on after a lost connection, on the same and on another gateway, beside new sessions
+    Resume,
     /// A million topics in one gateway
     Topics,
     All,
@@ -48,6 +50,10 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result {
     }
     if wanted(Benchmark::Delta) {
         delta(project)?;
+    }
+    if wanted(Benchmark::Resume) {
+        println!("==> going on after a lost connection: outpour bench resume");
+        run_command(project.command(project.binary("release", "outpour")).args(["bench", "resume"]))?;
     }
     if wanted(Benchmark::Topics) {
         topics(project)?;

@@ -4,6 +4,8 @@ mod delta;
 // CPU time, memory and cores of processes are read and set in Linux's own ways.
 #[cfg(target_os = "linux")]
 mod fanout;
+mod frame;
+mod resume;
 
 use std::path::PathBuf;
 
@@ -19,6 +21,7 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    Resume(resume::ResumeArgs),
     #[cfg(target_os = "linux")]
     Fanout(fanout::FanoutArgs),
     #[cfg(target_os = "linux")]
@@ -36,6 +39,7 @@ pub(crate) enum BenchCommand {
 pub(crate) fn run(command: &BenchCommand) -> Result<(), Box<dyn std::error::Error>> {
     match command {
         BenchCommand::Delta { files, json } => delta::run(files, *json)?,
+        BenchCommand::Resume(args) => resume::run(args)?,
         #[cfg(target_os = "linux")]
         BenchCommand::Fanout(args) => fanout::run(args)?,
         #[cfg(target_os = "linux")]

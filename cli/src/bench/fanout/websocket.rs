@@ -1,9 +1,7 @@
 //! The client's side of WebSocket, as much of it as the generator needs.
 
 use super::protocol::Progress;
-
-/// The opcode of a close frame.
-pub(super) const CLOSE: u8 = 8;
+pub(super) use crate::bench::frame::{CLOSE, server_frame};
 
 /// The upgrade request for `path`. The key is fixed: nothing caches on loopback, and it saves randomness.
 pub(super) fn upgrade(host: &str, path: &str, subprotocol: Option<&str>, out: &mut Vec<u8>) {
@@ -51,18 +49,6 @@ pub(super) fn binary_message(parts: &[&[u8]], out: &mut Vec<u8>) {
     for part in parts {
         out.extend_from_slice(part);
     }
-}
-
-/// The first whole frame a server sent: its opcode, its payload, and the bytes of the frame.
-pub(super) fn server_frame(received: &[u8]) -> Option<(u8, &[u8], usize)> {
-    let (opcode, length) = (received.first()? & 15, received.get(1)? & 127);
-    let (header, length) = match length {
-        126 => (4, u64::from(u16::from_be_bytes(received.get(2..4)?.try_into().ok()?))),
-        127 => (10, u64::from_be_bytes(received.get(2..10)?.try_into().ok()?)),
-        short => (2, u64::from(short)),
-    };
-    let end = usize::try_from(length).ok()?.checked_add(header)?;
-    Some((opcode, received.get(header..end)?, end))
 }
 
 #[cfg(test)]
