@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may end in a panic")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tungstenite::Message;
+use tungstenite::client::IntoClientRequest;
+use tungstenite::http::HeaderValue;
 
 fn outpour() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outpour"));
@@ -121,6 +125,46 @@ fn what_cannot_be_served_is_one_sentence() {
     let sentence = refused(&["--listen", &gateway.address, "--log", "off"], 1);
     assert!(sentence.starts_with(&format!("outpour: can't listen on {}: ", gateway.address)), "{sentence}");
     assert_eq!(sentence.lines().count(), 1, "{sentence}");
+}
+
+/// Reads the log up to a line with these words.
+fn wait_for_log(log: &mut impl BufRead, words: &str) {
+    let mut line = String::new();
+    while !line.contains(words) {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the log ended without {words:?}");
+    }
+}
+
+/// Fault 24: whoever is in stays served while the process has no descriptors left, and the others get in later.
+#[test]
+fn it_survives_the_lack_of_descriptors() {
+    let gateway = Running::start(Command::new("sh").args([
+        "-c",
+        "ulimit -n 60; exec \"$0\" serve --listen 127.0.0.1:0 --workers 1",
+        env!("CARGO_BIN_EXE_outpour"),
+    ]));
+    let mut gateway = gateway;
+    let mut log = BufReader::new(gateway.child.stderr.take().unwrap());
+    let stream = TcpStream::connect(&gateway.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut request = format!("ws://{}/", gateway.address).into_client_request().unwrap();
+    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("outpour.v1"));
+    let (mut inside, _) = tungstenite::client(request, stream).unwrap();
+
+    let crowd: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(&gateway.address).unwrap()).collect();
+    wait_for_log(&mut log, "no connection can be accepted now");
+    inside.send(Message::Ping("still there?".into())).unwrap();
+    assert_eq!(inside.read().unwrap(), Message::Pong("still there?".into()));
+
+    drop(crowd);
+    let mut late = TcpStream::connect(&gateway.address).unwrap();
+    late.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    late.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    wait_for_log(&mut log, "connections are accepted again");
 }
 
 #[test]

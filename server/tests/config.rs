@@ -244,6 +244,7 @@ fn every_limit_has_its_range() {
         ("limits.max_topics", vec!["1", "1000000000"], vec!["0", "1000000001", "99999999999999999999", "'1'"]),
         ("limits.max_publishers", vec!["1", "1000000000"], vec!["0", "1000000001"]),
         ("limits.max_connections", vec!["1", "10000000"], vec!["0", "10000001"]),
+        ("limits.admissions_per_second", vec!["1", "1000000"], vec!["0", "1000001"]),
         ("limits.handshake_timeout", vec!["'100ms'", "'5m'"], vec!["'99ms'", "'301s'"]),
         ("limits.heartbeat", vec!["'1s'", "'10m'"], vec!["'999ms'", "'601s'"]),
         ("limits.max_subscriptions_per_session", vec!["1", "1000000"], vec!["0", "1000001"]),

@@ -61,7 +61,7 @@ const fn time(
 }
 
 /// Every setting, in the order of the documentation.
-pub(super) static SETTINGS: [Setting; 22] = [
+pub(super) static SETTINGS: [Setting; 23] = [
     Setting {
         name: "listen",
         field: Field::Text { form: "an address and port such as 127.0.0.1:7400", get: listen, set: set_listen },
@@ -122,6 +122,12 @@ pub(super) static SETTINGS: [Setting; 22] = [
         (1, 10_000_000),
         |c| c.gateway.max_connections as u64,
         |c, n| c.gateway.max_connections = n as usize,
+    ),
+    count(
+        "limits.admissions_per_second",
+        (1, 1_000_000),
+        |c| c.gateway.admissions_per_second.into(),
+        |c, n| c.gateway.admissions_per_second = n as u32,
     ),
     time(
         "limits.handshake_timeout",

@@ -11,6 +11,7 @@ use mio::{Events, Interest, Poll, Token};
 use socket2::SockRef;
 
 use super::GatewayConfig;
+use super::admission::Admission;
 use super::shared::Shared;
 
 const ACCEPT: Token = Token(0);
@@ -29,6 +30,9 @@ pub(super) struct Listener {
     poll: Poll,
     shared: Arc<Shared>,
     config: Arc<GatewayConfig>,
+    admission: Admission,
+    /// Whether the system lacks descriptors or memory for one more.
+    is_starved: bool,
 }
 
 impl Listener {
@@ -38,11 +42,13 @@ impl Listener {
         shared: Arc<Shared>,
         config: Arc<GatewayConfig>,
     ) -> io::Result<Self> {
-        // The queue of the standard library holds 128 connections: too few for many that come back at once.
-        rustix::net::listen(&socket, 4096)?;
+        // Those who are not let in yet wait in this queue, where they cost nothing. The standard library's holds 128;
+        // the system bounds it (on Linux `net.core.somaxconn`).
+        rustix::net::listen(&socket, i32::MAX)?;
         let mut socket = TcpListener::from_std(socket);
         poll.registry().register(&mut socket, ACCEPT, Interest::READABLE)?;
-        Ok(Self { socket, poll, shared, config })
+        let admission = Admission::new(config.admissions_per_second, shared.now());
+        Ok(Self { socket, poll, shared, config, admission, is_starved: false })
     }
 
     pub(super) fn run(mut self) {
@@ -59,11 +65,20 @@ impl Listener {
         }
     }
 
-    /// Accepts all that wait. Returns how long to pause if the system can't take any now.
-    fn accept(&self) -> Option<Duration> {
+    /// Accepts all that wait and may come in. Returns how long to leave the others waiting.
+    fn accept(&mut self) -> Option<Duration> {
         while !self.shared.is_stopping() {
+            let now = self.shared.now();
+            if let Some(wait) = self.admission.wait(now) {
+                // The poll counts in whole milliseconds.
+                return Some(wait.max(Duration::from_millis(1)));
+            }
             match self.socket.accept() {
                 Ok((socket, address)) => {
+                    self.admission.spend(now);
+                    if std::mem::take(&mut self.is_starved) {
+                        tracing::info!("connections are accepted again");
+                    }
                     let full = self.shared.connections.load(Ordering::Relaxed) >= self.config.max_connections;
                     if full && self.shared.refused.load(Ordering::Relaxed) >= MAX_REFUSED {
                         continue;
@@ -74,7 +89,9 @@ impl Listener {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted now: raise the limit of open files");
+                    if !std::mem::replace(&mut self.is_starved, true) {
+                        tracing::warn!(%error, "no connection can be accepted now: raise the limit of open files");
+                    }
                     return Some(PAUSE);
                 }
             }

@@ -1,5 +1,6 @@
 //! The gateway's IO: a listener, and worker threads that each own a [`Shard`](crate::fanout::Shard).
 
+mod admission;
 mod connection;
 mod listener;
 mod shared;
@@ -29,6 +30,8 @@ pub struct GatewayConfig {
     pub workers: usize,
     /// The most connections at a time.
     pub max_connections: usize,
+    /// How many connections are let in a second; the others wait, and are not refused. At least one.
+    pub admissions_per_second: u32,
     /// What is demanded of a WebSocket handshake.
     pub upgrade: UpgradePolicy,
     /// Limits of the state.
@@ -47,6 +50,7 @@ impl Default for GatewayConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             max_connections: 15_000,
+            admissions_per_second: 2_000,
             upgrade: UpgradePolicy::default(),
             broker: BrokerConfig::default(),
             shard: ShardConfig::default(),
