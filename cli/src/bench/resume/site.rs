@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use outpour_core::{Epoch, Partition, Path, Position, Version};
+use outpour_core::{Epoch, Partition, Path, Version};
 use outpour_server::{
     gateway::{Gateway, GatewayConfig},
     log::{Log, LogError, MemoryLog, Record},
@@ -55,8 +55,12 @@ impl Log for SharedLog {
         self.with(|log| log.partition_of(path))
     }
 
-    fn append(&mut self, record: Record) -> Result<Position, LogError> {
+    fn append(&mut self, record: Record) -> Result<(), LogError> {
         self.with(|log| log.append(record))
+    }
+
+    fn commit(&mut self) -> Result<(), LogError> {
+        self.with(Log::commit)
     }
 
     fn read(
