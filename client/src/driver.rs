@@ -87,7 +87,7 @@ impl Driver {
         let busy = !requests.is_empty();
         for request in requests {
             match request {
-                Request::Open { transport, endpoint } => self.dial(transport, endpoint),
+                Request::Open { transport, endpoint, .. } => self.dial(transport, endpoint),
                 Request::Close { transport, code } => self.hang_up(transport, code),
                 _ => {}
             }
@@ -133,7 +133,7 @@ impl Driver {
         match opened {
             Ok(transport) => {
                 self.open = Some((id, transport));
-                self.input(Input::Opened(id));
+                self.input(Input::Opened { transport: id, early_taken: false });
             }
             Err(error) => self.lost(id, &error),
         }

@@ -96,6 +96,7 @@ codes! {
     TooManyTopics = 4402, Gateway, "too-many-topics", "The gateway has as many topics as it may: remove some, or raise limits.max_topics.";
     LogUnavailable = 4403, Gateway, "log-unavailable", "The log can't take records now: try again later.";
     SlowConsumer = 4405, Gateway, "slow-consumer", "The client reads too slowly for what it selects: select less, set a max rate, or raise limits.max_session_memory.";
+    Lagging = 4406, Gateway, "lagging", "The gateway has not read as far in the log as the session was told elsewhere: connect to another gateway, or again later.";
     Internal = 4404, Gateway, "internal", "The gateway made a mistake: please report it with its log.";
 }
 

@@ -22,7 +22,7 @@ pub mod wire;
 pub use error::{ErrorCode, Fault};
 pub use path::{MAX_PATH_BYTES, MAX_PATH_SEGMENTS, Path, PathError};
 pub use position::{
-    Epoch, FetchId, Partition, Position, PublishNumber, PublisherId, SubscriptionId, TopicNumber, Version,
+    Epoch, FetchId, Partition, Position, PublishNumber, PublisherId, ResumePoint, SubscriptionId, TopicNumber, Version,
 };
 pub use selector::{MAX_DEEP_WILDCARDS, Selector, SelectorError};
 pub use time::Timestamp;

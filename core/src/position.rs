@@ -1,5 +1,6 @@
 //! Where a record stands in the log, and the names of what is derived from it.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 /// Names one life of a log. Versions and marks of different epochs can't be compared.
@@ -44,6 +45,44 @@ impl Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Where a client stands: what a gateway needs to know to tell it only what changed since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResumePoint {
+    /// The life of the log that everything else belongs to.
+    pub epoch: Epoch,
+    /// The mark of each partition: up to here the client has been told everything it selects.
+    pub marks: Vec<(Partition, Version)>,
+    /// The topics of which the client was last told another version than the newest up to the mark:
+    /// a later one, or [`Version::NONE`] if it holds nothing that can be continued. Each number once,
+    /// in rising order.
+    pub exceptions: Vec<(TopicNumber, Version)>,
+}
+
+impl ResumePoint {
+    /// The most partitions, and the most exceptions, that a resume point may name.
+    pub const MAX_ENTRIES: usize = 4096;
+
+    /// The mark of a partition; [`Version::NONE`] if there is none.
+    #[must_use]
+    pub fn mark(&self, partition: Partition) -> Version {
+        self.marks.iter().find(|(other, _)| *other == partition).map_or(Version::NONE, |(_, mark)| *mark)
+    }
+
+    /// The version that the client was last told of a topic, if it is not the newest up to the mark.
+    #[must_use]
+    pub fn exception(&self, topic: TopicNumber) -> Option<Version> {
+        let place = self.exceptions.binary_search_by_key(&topic, |(number, _)| *number).ok()?;
+        self.exceptions.get(place).map(|(_, version)| *version)
+    }
+
+    /// The newest version that it speaks of: a gateway that has not read so far can't serve it yet.
+    #[must_use]
+    pub fn newest(&self) -> Version {
+        let marks = self.marks.iter().map(|(_, version)| *version);
+        marks.chain(self.exceptions.iter().map(|(_, version)| *version)).max().unwrap_or_default()
     }
 }
 

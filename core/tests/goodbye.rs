@@ -6,7 +6,7 @@ extern crate alloc;
 
 use alloc::sync::Arc;
 
-use outpour_core::peer::{Batch, Peer, PeerConfig, PeerRequest, Topic, Topics};
+use outpour_core::peer::{Batch, Peer, PeerConfig, PeerRequest, Reception, Topic, Topics};
 use outpour_core::wire::{
     Ack, ClientFrame, Condition, Frames, GatewayFrame, Goodbye, Hello, Operation, Publish, PublishPath,
 };
@@ -37,8 +37,17 @@ fn told(peer: &mut Peer) -> Vec<(&'static str, u16)> {
 fn hello(message: &mut Vec<u8>) {
     let publisher = PublisherId([1; 16]);
     let settled = PublishNumber(0);
-    ClientFrame::Hello(Hello { major: 1, minor: 0, publisher, settled, max_message: 32 << 20, agent: "test" })
-        .encode(message);
+    ClientFrame::Hello(Hello {
+        major: 1,
+        minor: 0,
+        publisher,
+        settled,
+        max_message: 32 << 20,
+        agent: "test",
+        resume: None,
+        credentials: &[],
+    })
+    .encode(message);
 }
 
 fn goodbye(message: &mut Vec<u8>) {
@@ -57,7 +66,10 @@ fn peer_that_heard(message: &[u8]) -> Peer {
     let mut peer = Peer::new(Arc::new(PeerConfig::default()), Timestamp::ZERO);
     peer.handle_message(message, Timestamp::ZERO);
     assert!(matches!(peer.poll_request(), Some(PeerRequest::Hello { .. })));
-    peer.welcome(Epoch([2; 16]), PublishNumber(0), Timestamp::ZERO);
+    peer.welcome(
+        &Reception { epoch: Epoch([2; 16]), applied: PublishNumber(0), resumed: false, principal: "" },
+        Timestamp::ZERO,
+    );
     peer
 }
 

@@ -7,7 +7,7 @@ extern crate alloc;
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use outpour_core::peer::{Batch, Peer, PeerConfig, PeerRequest, Topic, Topics};
+use outpour_core::peer::{Batch, Peer, PeerConfig, PeerRequest, Reception, Topic, Topics};
 use outpour_core::wire::{Ack, ClientFrame, Frames, GatewayFrame, Hello};
 use outpour_core::{Epoch, ErrorCode, PublishNumber, PublisherId, Timestamp, TopicNumber, Version};
 
@@ -29,11 +29,16 @@ fn welcomed() -> Peer {
         settled: PublishNumber(0),
         max_message: 32 << 20,
         agent: "test",
+        resume: None,
+        credentials: &[],
     })
     .encode(&mut message);
     peer.handle_message(&message, Timestamp::ZERO);
     assert!(matches!(peer.poll_request(), Some(PeerRequest::Hello { .. })));
-    peer.welcome(Epoch([2; 16]), PublishNumber(0), Timestamp::ZERO);
+    peer.welcome(
+        &Reception { epoch: Epoch([2; 16]), applied: PublishNumber(0), resumed: false, principal: "" },
+        Timestamp::ZERO,
+    );
     peer
 }
 

@@ -120,6 +120,8 @@ fn client_frame() -> impl Strategy<Value = ClientFrame<'static>> {
             settled,
             max_message,
             agent,
+            resume: None,
+            credentials: &[],
         },
     );
     let subscribe =
@@ -128,6 +130,7 @@ fn client_frame() -> impl Strategy<Value = ClientFrame<'static>> {
             selector,
             max_rate_millihertz,
             from,
+            resume: false,
         });
     let fetch = (small(), bytes(), option::of(history_start()), number())
         .prop_map(|(id, selector, history, limit)| ClientFrame::Fetch { id: FetchId(id), selector, history, limit });
@@ -147,7 +150,7 @@ fn topic() -> impl Strategy<Value = TopicNumber> {
     small().prop_map(TopicNumber)
 }
 
-fn welcome() -> impl Strategy<Value = Welcome> {
+fn welcome() -> impl Strategy<Value = Welcome<'static>> {
     let limits = (number(), number(), number(), number(), number());
     (number(), number(), any::<[u8; 16]>(), limits, publish_number()).prop_map(
         |(major, minor, epoch, (heartbeat_ms, max_message, max_value, max_in_flight, max_subscriptions), applied)| {
@@ -161,6 +164,8 @@ fn welcome() -> impl Strategy<Value = Welcome> {
                 max_in_flight,
                 max_subscriptions,
                 applied,
+                resumed: false,
+                principal: "anna",
             }
         },
     )

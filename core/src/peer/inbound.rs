@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::{Peer, State};
 use crate::error::ErrorCode;
 use crate::path::Path;
-use crate::position::{FetchId, PublishNumber, PublisherId, SubscriptionId, TopicNumber, Version};
+use crate::position::{FetchId, PublishNumber, PublisherId, ResumePoint, SubscriptionId, TopicNumber, Version};
 use crate::selector::Selector;
 use crate::time::Timestamp;
 use crate::value::ValueType;
@@ -37,6 +37,10 @@ pub enum PeerRequest {
         publisher: PublisherId,
         /// What the client knows to be answered.
         settled: PublishNumber,
+        /// Where subscriptions that say so go on from.
+        resume: Option<ResumePoint>,
+        /// Shows who the client is; empty for none.
+        credentials: Bytes,
     },
     /// Note every topic that matches, then [`Peer::note_subscribed`]; or [`Peer::refuse`].
     Subscribe {
@@ -48,6 +52,8 @@ pub enum PeerRequest {
         interval: Duration,
         /// From where event topics are told.
         from: HistoryStart,
+        /// Whether it goes on from the resume point of the hello.
+        resume: bool,
     },
     /// Forget what only this subscription selects, then [`Peer::subscription_ended`].
     Unsubscribe {
@@ -233,7 +239,13 @@ impl Peer {
         self.message_limit = usize::try_from(hello.max_message).unwrap_or(usize::MAX);
         self.publisher = hello.publisher;
         self.state = State::Greeted;
-        self.request(PeerRequest::Hello { publisher: hello.publisher, settled: hello.settled });
+        let Hello { publisher, settled, resume, credentials, .. } = hello;
+        self.request(PeerRequest::Hello {
+            publisher,
+            settled,
+            resume,
+            credentials: Bytes::copy_from_slice(credentials),
+        });
     }
 
     fn handle_subscribe(&mut self, subscribe: Subscribe<'_>) {
@@ -246,7 +258,8 @@ impl Peer {
             0 => Duration::ZERO,
             rate => Duration::from_micros(1_000_000_000 / rate).min(MAX_INTERVAL),
         };
-        self.request(PeerRequest::Subscribe { id, selector, interval, from: subscribe.from });
+        let Subscribe { from, resume, .. } = subscribe;
+        self.request(PeerRequest::Subscribe { id, selector, interval, from, resume });
     }
 
     fn handle_publish(&mut self, publish: &Publish<'_>) {

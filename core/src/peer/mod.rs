@@ -141,6 +141,19 @@ struct Allowance {
     filled: Timestamp,
 }
 
+/// How a gateway receives a client that said hello.
+#[derive(Clone, Copy, Debug)]
+pub struct Reception<'a> {
+    /// The life of the log.
+    pub epoch: Epoch,
+    /// The last publish of this publisher that was judged.
+    pub applied: PublishNumber,
+    /// Whether subscriptions go on from the client's resume point, and topics that it knows are not announced.
+    pub resumed: bool,
+    /// Who the client is to the gateway; empty for anybody, and at the most 1,024 bytes.
+    pub principal: &'a str,
+}
+
 impl Peer {
     /// A peer whose transport has just opened.
     #[must_use]
@@ -201,7 +214,8 @@ impl Peer {
     }
 
     /// Answers a [`PeerRequest::Hello`].
-    pub fn welcome(&mut self, epoch: Epoch, applied: PublishNumber, now: Timestamp) {
+    pub fn welcome(&mut self, reception: &Reception<'_>, now: Timestamp) {
+        let Reception { epoch, applied, resumed, principal } = *reception;
         if !matches!(self.state, State::Greeted) {
             return;
         }
@@ -218,6 +232,8 @@ impl Peer {
             max_in_flight: self.config.max_in_flight as u64,
             max_subscriptions: self.config.max_subscriptions as u64,
             applied,
+            resumed,
+            principal,
         }));
         self.leave_when_settled();
     }
@@ -236,6 +252,12 @@ impl Peer {
     /// most once in an `interval`.
     pub fn note(&mut self, topic: TopicNumber, base: Version, since: Version, interval: Duration) {
         self.note_dirty(Dirty { topic, base, since: Some(since), interval, what: Owed::Changes });
+    }
+
+    /// The session goes on with a topic that it knows and was last told `base` of, which has changed
+    /// since. Like what a new subscription finds, it is bound by no mark.
+    pub fn note_resumed(&mut self, topic: TopicNumber, base: Version, interval: Duration) {
+        self.note_dirty(Dirty { topic, base, since: None, interval, what: Owed::Changes });
     }
 
     /// A topic that the session selects was removed.

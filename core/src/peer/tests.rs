@@ -35,6 +35,8 @@ fn hello(max_message: u64) -> ClientFrame<'static> {
         settled: PublishNumber(0),
         max_message,
         agent: "test",
+        resume: None,
+        credentials: &[],
     })
 }
 
@@ -50,7 +52,10 @@ fn live(config: PeerConfig, max_message: u64) -> Peer {
     let mut peer = Peer::new(Arc::new(config), Timestamp::ZERO);
     peer.handle_message(&message(&[hello(max_message)]), Timestamp::ZERO);
     assert!(matches!(peer.poll_request(), Some(PeerRequest::Hello { .. })));
-    peer.welcome(Epoch([1; 16]), PublishNumber(0), Timestamp::ZERO);
+    peer.welcome(
+        &Reception { epoch: Epoch([1; 16]), applied: PublishNumber(0), resumed: false, principal: "" },
+        Timestamp::ZERO,
+    );
     assert!(matches!(heard(&mut peer, Timestamp::ZERO).as_slice(), [Heard::Welcome]));
     peer
 }

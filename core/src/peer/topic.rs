@@ -285,6 +285,17 @@ impl Topic {
         }
     }
 
+    /// The newest version up to a mark: what a client that was told everything up to there was last
+    /// told of the topic. [`Version::NONE`] if that is not known any more.
+    #[must_use]
+    pub fn held_at(&self, mark: Version) -> Version {
+        if self.version <= mark {
+            return self.version;
+        }
+        let first = self.recent.len() - self.owed(mark);
+        self.recent.get(first).map(|next| next.base).filter(|base| *base <= mark).unwrap_or_default()
+    }
+
     /// How many of the newest `count` events may be shown to who asks for past ones.
     fn shown(&self, count: u64) -> usize {
         usize::try_from(count.min(self.history.count)).unwrap_or(usize::MAX).min(self.recent.len())

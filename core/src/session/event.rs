@@ -27,7 +27,12 @@ pub struct StreamId(pub u32);
 #[non_exhaustive]
 pub enum Input<'a> {
     /// The transport asked for by [`Request::Open`] is ready.
-    Opened(TransportId),
+    Opened {
+        /// The transport.
+        transport: TransportId,
+        /// Whether the gateway took the early message of the request.
+        early_taken: bool,
+    },
     /// A whole binary message came.
     Message(TransportId, &'a [u8]),
     /// A text message came, which the protocol does not know.
@@ -73,6 +78,9 @@ pub enum Request {
         transport: TransportId,
         /// Which of the application's endpoints to take, counted on without end.
         endpoint: usize,
+        /// The first message, to be offered in the WebSocket handshake if the platform allows it
+        /// (`docs/protocol.md` §2): it saves a round trip.
+        early: Option<Vec<u8>>,
     },
     /// Close a transport, after what has been transmitted. Nothing more is wanted of it.
     Close {
@@ -96,6 +104,14 @@ pub enum Event {
     Connected {
         /// The life of the log that versions belong to.
         epoch: Epoch,
+    },
+    /// The session is where it was before the connection was lost: every subscription is up to date again.
+    /// Follows each [`Connected`](Self::Connected) but the first.
+    Resumed {
+        /// For how long it was away.
+        away: Duration,
+        /// What came of it.
+        outcome: ResumeOutcome,
     },
     /// Not live. Replicas stay readable and publishes are queued.
     Disconnected {
@@ -150,6 +166,36 @@ pub enum Event {
         /// Why.
         code: ErrorCode,
     },
+}
+
+/// What came of going on after a lost connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResumeOutcome {
+    /// Nothing is missing: everything that happened meanwhile has been told, each event of event topics and
+    /// the newest value of value topics.
+    Complete,
+    /// Events happened meanwhile that are no longer kept. All else has been told.
+    Gaps {
+        /// Which, of the first 1,000 topics.
+        missed: Vec<MissedEvents>,
+        /// How many gaps there are beside these.
+        more: u64,
+    },
+    /// The log began anew: what was held belongs to its former life, and everything was told from the
+    /// beginning. Which events are missing is not known.
+    Afresh,
+}
+
+/// Events of a topic that will not come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissedEvents {
+    /// The topic.
+    pub path: Path,
+    /// The sequence number of the first one missing.
+    pub first: u64,
+    /// That of the last one missing.
+    pub last: u64,
 }
 
 /// Why a change was not made.

@@ -67,6 +67,7 @@ fn class(event: &Event) -> Class {
         Event::FetchEnded { .. } | Event::FetchFailed { .. } => Class::Answer,
         Event::Connecting { .. }
         | Event::Connected { .. }
+        | Event::Resumed { .. }
         | Event::Disconnected { .. }
         | Event::Closed { .. }
         | Event::Subscribed { .. }

@@ -119,7 +119,7 @@ impl Session {
         Ok(())
     }
 
-    fn handle_welcome(&mut self, welcome: Welcome, now: Timestamp) -> Result<(), Violation> {
+    fn handle_welcome(&mut self, welcome: Welcome<'_>, now: Timestamp) -> Result<(), Violation> {
         if welcome.major != PROTOCOL_MAJOR {
             let detail = format!("the gateway speaks version {} of the protocol", welcome.major);
             return Err((ErrorCode::UnsupportedVersion, detail));
@@ -127,17 +127,27 @@ impl Session {
         if welcome.max_message < MIN_MESSAGE_BYTES as u64 {
             return Err(unexpected("the gateway takes only messages smaller than the protocol allows"));
         }
-        if self.epoch != Some(welcome.epoch) {
+        let before = self.epoch.replace(welcome.epoch);
+        let is_afresh = before != self.epoch;
+        if is_afresh {
             self.replicas.begin_epoch();
             self.subscriptions.begin_epoch();
-            self.marks.clear();
+            self.resume_marks.clear();
         }
-        self.epoch = Some(welcome.epoch);
-        self.welcome = Some(welcome);
+        // What this gateway has told begins where the last one's telling ended.
+        self.marks.clone_from(&self.resume_marks);
+        self.is_resumed = welcome.resumed && self.has_resumed && !is_afresh;
+        self.principal = welcome.principal.into();
+        self.welcome = Some(Welcome { principal: "", ..welcome });
         self.statistics.connections += 1;
         self.go_live(now);
         self.push_event(Event::Connected { epoch: welcome.epoch });
-        self.resubscribe();
+        if core::mem::take(&mut self.asks_late) {
+            self.resubscribe();
+        }
+        if before.is_some() {
+            self.begin_return(is_afresh);
+        }
         Ok(())
     }
 }

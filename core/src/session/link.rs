@@ -30,7 +30,7 @@ pub(super) enum Phase {
     /// Until the next attempt.
     Waiting { until: Timestamp },
     /// The driver opens a transport.
-    Opening { transport: TransportId, deadline: Timestamp },
+    Opening { transport: TransportId, deadline: Timestamp, has_early: bool },
     /// The transport is open, and the gateway has yet to welcome the session.
     Greeting { transport: TransportId, deadline: Timestamp, is_hello_due: bool },
     /// Welcomed.
@@ -100,6 +100,18 @@ impl Link {
         }
     }
 
+    pub(super) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Whether the hello has been written, so that what is asked for now has to be said beside it.
+    pub(super) const fn has_spoken(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Opening { has_early: true, .. } | Phase::Greeting { is_hello_due: false, .. } | Phase::Live { .. }
+        )
+    }
+
     /// Has the driver close the current transport, if there is one.
     fn hang_up(&mut self, code: u16) {
         if let Some(transport) = self.transport() {
@@ -151,7 +163,7 @@ impl Session {
     pub fn handle_input(&mut self, input: Input<'_>, now: Timestamp) {
         let now = self.link.advance(now);
         match input {
-            Input::Opened(id) => self.handle_opened(id),
+            Input::Opened { transport, early_taken } => self.handle_opened(transport, early_taken),
             Input::Message(id, message) if self.link.open_transport() == Some(id) => self.handle_message(message, now),
             Input::TextMessage(id) if self.link.open_transport() == Some(id) => {
                 self.fail(ErrorCode::TextMessage, "the gateway sent a text message".into(), now);
@@ -173,16 +185,19 @@ impl Session {
         self.link.attempts = self.link.attempts.saturating_add(1);
         let transport = TransportId(self.link.last_transport);
         let endpoint = self.link.next_endpoint;
-        self.link.phase = Phase::Opening { transport, deadline: now + self.config.connect_timeout };
-        self.link.requests.push_back(Request::Open { transport, endpoint });
+        let early = self.compose_early();
+        let deadline = now + self.config.connect_timeout;
+        self.link.phase = Phase::Opening { transport, deadline, has_early: early.is_some() };
+        self.link.requests.push_back(Request::Open { transport, endpoint, early });
         self.push_event(Event::Connecting { attempt: self.link.attempts });
     }
 
-    fn handle_opened(&mut self, id: TransportId) {
-        if let Phase::Opening { transport, deadline } = self.link.phase
+    fn handle_opened(&mut self, id: TransportId, early_taken: bool) {
+        if let Phase::Opening { transport, deadline, has_early } = self.link.phase
             && transport == id
         {
-            self.link.phase = Phase::Greeting { transport, deadline, is_hello_due: true };
+            let is_hello_due = !(has_early && early_taken);
+            self.link.phase = Phase::Greeting { transport, deadline, is_hello_due };
         }
     }
 

@@ -15,13 +15,14 @@ mod mailbox;
 mod outbound;
 mod publishing;
 mod replicas;
+mod returning;
 mod subscriptions;
 mod telling;
 
 pub use config::{SessionConfig, SubscribeOptions};
 pub use event::{
-    Event, FetchedItem, Input, Lost, PublishTicket, Refusal, Replica, Request, Signal, Statistics, StreamId,
-    TimerReason, TransportId, Update, UpdateKind,
+    Event, FetchedItem, Input, Lost, MissedEvents, PublishTicket, Refusal, Replica, Request, ResumeOutcome, Signal,
+    Statistics, StreamId, TimerReason, TransportId, Update, UpdateKind,
 };
 pub use publishing::{Publication, PublicationChange};
 
@@ -42,6 +43,7 @@ use fetches::Fetches;
 use link::{Link, NORMAL_CLOSE, Phase};
 use publishing::{Publishing, Verdict};
 use replicas::{KnownTopic, Replicas};
+use returning::Returning;
 use subscriptions::Subscriptions;
 
 /// The client's half of the protocol.
@@ -69,7 +71,7 @@ use subscriptions::Subscriptions;
 /// session.connect(now);
 ///
 /// let Some(Request::Open { transport, .. }) = session.poll_request() else { panic!() };
-/// session.handle_input(Input::Opened(transport), now);
+/// session.handle_input(Input::Opened { transport, early_taken: false }, now);
 /// let mut message = Vec::new();
 /// assert_eq!(session.poll_transmit(&mut message, now), Some(transport));
 /// ```
@@ -89,9 +91,26 @@ pub struct Session {
     /// The topics of which a snapshot is to be asked for.
     repairs: BTreeSet<TopicNumber>,
     pong: Option<u64>,
-    welcome: Option<Welcome>,
+    /// The newest welcome, without its principal.
+    welcome: Option<Welcome<'static>>,
+    /// Who the session is to the gateway; empty for anybody.
+    principal: String,
     epoch: Option<Epoch>,
+    /// Up to where everything has been told on this connection to the subscriptions that are up to date.
     marks: BTreeMap<Partition, Version>,
+    /// Up to where it has been told to every subscription that was up to date once: where the next
+    /// connection goes on from.
+    resume_marks: BTreeMap<Partition, Version>,
+    /// Whether the hello of this connection said so.
+    has_resumed: bool,
+    /// Whether the gateway took it up, so that topics which were carried over are not announced.
+    is_resumed: bool,
+    /// Subscriptions wait for the welcome: what they ask for depends on the epoch.
+    asks_late: bool,
+    /// Until all subscriptions are up to date again after a reconnect.
+    returning: Option<Returning>,
+    /// When the connection was lost that the session is to come back from.
+    lost_at: Option<Timestamp>,
     events: Events,
     readable: VecDeque<SubscriptionId>,
     /// The session is to be closed when every publish is settled, and by then at the latest.
@@ -104,15 +123,6 @@ pub struct Session {
 enum Outgoing {
     Subscribe(SubscriptionId),
     Unsubscribe(SubscriptionId),
-}
-
-/// Up to where a session has been told everything: what the next connection can go on from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResumePoint {
-    /// The life of the log that the marks belong to.
-    pub epoch: Epoch,
-    /// The mark of each partition.
-    pub marks: Vec<(Partition, Version)>,
 }
 
 impl Session {
@@ -135,7 +145,14 @@ impl Session {
             pong: None,
             welcome: None,
             epoch: None,
+            principal: String::new(),
             marks: BTreeMap::new(),
+            resume_marks: BTreeMap::new(),
+            has_resumed: false,
+            is_resumed: false,
+            asks_late: false,
+            returning: None,
+            lost_at: None,
             events: Events::default(),
             readable: VecDeque::new(),
             flush_until: None,
@@ -218,8 +235,19 @@ impl Session {
             value: Value::from_bytes(topic.value_type, topic.value.clone()?).ok()?,
             version: topic.version,
             received: topic.received,
-            stale: topic.number.is_none() || topic.repairing || !self.is_live(),
+            stale: topic.repairing || !self.is_live() || !self.is_confirmed(topic),
         })
+    }
+
+    /// Whether a topic is known to be there on this connection.
+    fn is_confirmed(&self, topic: &KnownTopic) -> bool {
+        self.replicas.is_announced(topic) || self.is_carried(topic) && self.returning.is_none()
+    }
+
+    /// Whether the gateway goes on with a topic from where the last connection was lost, so that it speaks
+    /// of it only if something became of it.
+    fn is_carried(&self, topic: &KnownTopic) -> bool {
+        self.is_resumed && self.replicas.is_carried(topic)
     }
 
     /// Whether the session is connected and welcomed.
@@ -233,11 +261,22 @@ impl Session {
         self.flush_until.is_some() || matches!(self.link.phase, Phase::Closed)
     }
 
-    /// Up to where the session has been told everything; `None` before the first welcome.
+    /// The life of the log that versions belong to; `None` before the first welcome.
     #[must_use]
-    pub fn resume_point(&self) -> Option<ResumePoint> {
-        let marks = self.marks.iter().map(|(partition, version)| (*partition, *version)).collect();
-        Some(ResumePoint { epoch: self.epoch?, marks })
+    pub const fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
+    /// Up to where the session has been told everything of a partition, on this connection.
+    #[must_use]
+    pub fn mark(&self, partition: Partition) -> Version {
+        self.marks.get(&partition).copied().unwrap_or_default()
+    }
+
+    /// Who the session is to the gateway; empty for anybody, and before the first welcome.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        &self.principal
     }
 
     /// What has been counted.
@@ -296,8 +335,16 @@ impl Session {
 
     /// Forgets what holds for one connection only.
     fn disconnect(&mut self) {
-        // A mark of one partition says nothing of another, but the least is right for all of them.
-        self.subscriptions.disconnect(self.marks.values().min().copied());
+        if self.is_live() {
+            // Until every subscription is up to date, the next connection goes on where this one did.
+            if self.returning.is_none() {
+                self.resume_marks.clone_from(&self.marks);
+            }
+            self.lost_at.get_or_insert(self.link.now());
+        }
+        self.returning = None;
+        self.is_resumed = false;
+        self.subscriptions.disconnect();
         self.replicas.disconnect();
         self.publishing.disconnect();
         self.fetches.disconnect();

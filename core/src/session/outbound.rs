@@ -6,10 +6,12 @@ use super::event::TransportId;
 use super::link::Phase;
 use super::{Outgoing, Session};
 use crate::time::Timestamp;
-use crate::wire::{ClientFrame, Hello, PROTOCOL_MAJOR, PROTOCOL_MINOR, Welcome};
+use crate::wire::{ClientFrame, Hello, MIN_MESSAGE_BYTES, PROTOCOL_MAJOR, PROTOCOL_MINOR, Welcome};
 
 /// About how long a message gets before the rest is left to the next one.
 const MESSAGE_BYTES: usize = 64 << 10;
+/// The longest message that is offered in the WebSocket handshake: in base64 it takes 4 KiB.
+const EARLY_BYTES: usize = 3 << 10;
 
 impl Session {
     /// Writes the next message into `message`, which is to be empty, and names the transport to send
@@ -34,16 +36,36 @@ impl Session {
 
     fn write(&mut self, message: &mut Vec<u8>) {
         match (&mut self.link.phase, self.welcome) {
-            (Phase::Greeting { is_hello_due, .. }, _) if *is_hello_due => {
+            (Phase::Greeting { is_hello_due, .. }, known) if *is_hello_due => {
                 *is_hello_due = false;
-                self.write_hello(message);
+                // A gateway whose limit is not known takes at least so much.
+                let limit = known
+                    .map_or(MIN_MESSAGE_BYTES, |welcome| usize::try_from(welcome.max_message).unwrap_or(usize::MAX));
+                if !self.write_hello(true, limit, message) {
+                    message.clear();
+                    self.write_hello(false, limit, message);
+                }
+                self.write_subscriptions(MESSAGE_BYTES.min(limit / 2), message);
             }
             (Phase::Live { .. }, Some(welcome)) => self.write_due(message, &welcome),
             _ => {}
         }
     }
 
-    fn write_hello(&self, message: &mut Vec<u8>) {
+    /// The first message, as far as it can be offered in the WebSocket handshake.
+    pub(super) fn compose_early(&mut self) -> Option<Vec<u8>> {
+        let mut message = Vec::new();
+        let fits = self.write_hello(true, EARLY_BYTES, &mut message);
+        self.write_subscriptions(EARLY_BYTES / 2, &mut message);
+        (fits && message.len() <= EARLY_BYTES).then_some(message)
+    }
+
+    /// Writes the hello, and queues what has to be said of subscriptions. `false` if it is longer than
+    /// `limit`.
+    fn write_hello(&mut self, may_resume: bool, limit: usize, message: &mut Vec<u8>) -> bool {
+        let resume = if may_resume { self.settle_resume_point() } else { None };
+        self.has_resumed = resume.is_some();
+        self.asks_late = resume.is_none() && self.subscriptions.any_resumable();
         ClientFrame::Hello(Hello {
             major: PROTOCOL_MAJOR,
             minor: PROTOCOL_MINOR,
@@ -51,17 +73,18 @@ impl Session {
             settled: self.publishing.settled(),
             max_message: self.config.max_message as u64,
             agent: &self.config.agent,
+            resume,
+            credentials: &[],
         })
         .encode(message);
+        self.outgoing.clear();
+        if !self.asks_late {
+            self.resubscribe();
+        }
+        message.len() <= limit
     }
 
-    fn write_due(&mut self, message: &mut Vec<u8>, welcome: &Welcome) {
-        let room = usize::try_from(welcome.max_message).unwrap_or(usize::MAX);
-        // Frames but those of publishes are short: with half of the room left the next one fits.
-        let limit = MESSAGE_BYTES.min(room / 2);
-        if let Some(token) = self.pong.take() {
-            ClientFrame::Pong { token }.encode(message);
-        }
+    fn write_subscriptions(&mut self, limit: usize, message: &mut Vec<u8>) {
         while message.len() < limit
             && let Some(outgoing) = self.outgoing.pop_front()
         {
@@ -70,6 +93,16 @@ impl Session {
                 Outgoing::Unsubscribe(id) => ClientFrame::Unsubscribe { id }.encode(message),
             }
         }
+    }
+
+    fn write_due(&mut self, message: &mut Vec<u8>, welcome: &Welcome<'_>) {
+        let room = usize::try_from(welcome.max_message).unwrap_or(usize::MAX);
+        // Frames but those of publishes are short: with half of the room left the next one fits.
+        let limit = MESSAGE_BYTES.min(room / 2);
+        if let Some(token) = self.pong.take() {
+            ClientFrame::Pong { token }.encode(message);
+        }
+        self.write_subscriptions(limit, message);
         while message.len() < limit
             && let Some(topic) = self.repairs.pop_first()
         {

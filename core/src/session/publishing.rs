@@ -153,7 +153,7 @@ impl Publishing {
     }
 
     /// Appends the next publish to a message. What the gateway can't take is settled instead.
-    pub(super) fn transmit(&mut self, out: &mut Vec<u8>, welcome: &Welcome) -> Option<Verdict> {
+    pub(super) fn transmit(&mut self, out: &mut Vec<u8>, welcome: &Welcome<'_>) -> Option<Verdict> {
         if self.sent >= self.in_flight.len() {
             let mut item = self.waiting.pop_front()?;
             self.last_number = PublishNumber(self.last_number.0 + 1);

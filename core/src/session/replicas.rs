@@ -25,11 +25,13 @@ pub(super) struct KnownTopic {
     pub(super) partition: Partition,
     pub(super) kind: TopicKind,
     pub(super) value_type: ValueType,
-    /// Its number on this connection; `None` until it is announced.
+    /// Its number in this epoch, on every gateway; `None` until it is announced. A topic that was
+    /// removed and made anew has another.
     pub(super) number: Option<TopicNumber>,
-    /// Its number on the connection before, if that was of the same epoch: a topic that was removed
-    /// and made anew has another.
-    pub(super) last_number: Option<TopicNumber>,
+    /// The connection on which it was last announced.
+    announced: u64,
+    /// The connection whose hello said where the session is with this topic.
+    carried: u64,
     /// The version that the next delta or event counts from.
     pub(super) cursor: Version,
     /// The sequence number of the event at the cursor.
@@ -49,7 +51,7 @@ pub(super) struct KnownTopic {
     pub(super) subscriptions: Vec<SubscriptionId>,
 }
 
-/// What a topic's number stands for on this connection.
+/// What a topic's number stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbered {
     Topic(TopicKey),
@@ -57,8 +59,8 @@ pub(super) enum Numbered {
     Left(u64),
 }
 
-/// The topics that a session knows, by path and by their numbers on this connection.
-#[derive(Debug, Default)]
+/// The topics that a session knows, by path and by their numbers.
+#[derive(Debug)]
 pub(super) struct Replicas {
     topics: Vec<Option<KnownTopic>>,
     free: Vec<usize>,
@@ -66,8 +68,59 @@ pub(super) struct Replicas {
     by_number: BTreeMap<TopicNumber, Numbered>,
     /// The numbers that were left, in that order; some may have been taken up again.
     left: VecDeque<(u64, TopicNumber)>,
-    /// How many topics have no number yet on this connection.
-    unnumbered: usize,
+    /// Counts connections.
+    connection: u64,
+    /// How many topics have not been announced on this connection.
+    unannounced: usize,
+}
+
+impl KnownTopic {
+    /// A topic that nothing has been told of yet.
+    pub(super) const fn new(path: Path, partition: Partition, kind: TopicKind, value_type: ValueType) -> Self {
+        Self {
+            path,
+            partition,
+            kind,
+            value_type,
+            number: None,
+            announced: 0,
+            carried: 0,
+            cursor: Version::NONE,
+            sequence: 0,
+            value: None,
+            version: Version::NONE,
+            told_sequence: None,
+            received: Timestamp::ZERO,
+            repairing: false,
+            bad_snapshots: 0,
+            subscriptions: Vec::new(),
+        }
+    }
+
+    /// Sets the cursor to what the application was told last, which is where a gateway goes on from, and
+    /// returns it; `None` if nothing can be continued.
+    fn settle(&mut self) -> Option<Version> {
+        if self.version > self.cursor {
+            self.cursor = self.version;
+            self.sequence = self.told_sequence.unwrap_or(self.sequence);
+        }
+        (!self.repairing).then_some(self.cursor)
+    }
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Self {
+            topics: Vec::new(),
+            free: Vec::new(),
+            by_path: BTreeMap::new(),
+            by_number: BTreeMap::new(),
+            left: VecDeque::new(),
+            // No topic has been announced on the connection before the first.
+            connection: 1,
+            unannounced: 0,
+        }
+    }
 }
 
 impl Replicas {
@@ -75,7 +128,7 @@ impl Replicas {
         self.by_path.len()
     }
 
-    /// How many numbers are known on this connection.
+    /// How many numbers are known.
     pub(super) fn numbers(&self) -> usize {
         self.by_number.len()
     }
@@ -109,14 +162,38 @@ impl Replicas {
     }
 
     /// The topics that a selector matches and that have not been announced on this connection.
-    pub(super) fn unnumbered(&self, selector: &Selector) -> Vec<TopicKey> {
-        if self.unnumbered == 0 {
-            return Vec::new();
-        }
-        self.matching(selector).filter(|(_, topic)| topic.number.is_none()).map(|(key, _)| key).collect()
+    pub(super) fn unannounced<'a>(
+        &'a self,
+        selector: &'a Selector,
+    ) -> impl Iterator<Item = (TopicKey, &'a KnownTopic)> {
+        let any = self.unannounced > 0;
+        any.then(|| self.matching(selector)).into_iter().flatten().filter(|(_, topic)| !self.is_announced(topic))
     }
 
-    /// Takes in a topic that has no number yet.
+    /// Whether a topic has been announced on this connection.
+    pub(super) const fn is_announced(&self, topic: &KnownTopic) -> bool {
+        topic.announced == self.connection
+    }
+
+    /// Whether the hello of this connection said where the session is with a topic.
+    pub(super) const fn is_carried(&self, topic: &KnownTopic) -> bool {
+        topic.carried == self.connection
+    }
+
+    /// Settles the cursors of the topics that `carries` names: those of which the hello says where the
+    /// session is. Gives each with what it was last told of it.
+    pub(super) fn carry(
+        &mut self,
+        carries: impl Fn(&KnownTopic) -> bool,
+    ) -> impl Iterator<Item = (TopicNumber, Partition, Option<Version>)> {
+        let connection = self.connection;
+        self.topics.iter_mut().flatten().filter(move |topic| carries(topic)).filter_map(move |topic| {
+            topic.carried = connection;
+            Some((topic.number?, topic.partition, topic.settle()))
+        })
+    }
+
+    /// Takes in a topic that has not been announced on this connection.
     pub(super) fn insert(&mut self, topic: KnownTopic) -> TopicKey {
         let path = topic.path.clone();
         let key = match self.free.pop() {
@@ -129,16 +206,18 @@ impl Replicas {
         if let Some(slot) = self.topics.get_mut(key.0) {
             *slot = Some(topic);
         }
-        self.unnumbered += 1;
+        self.unannounced += 1;
         self.by_path.insert(path, key);
         key
     }
 
-    /// Gives a topic its number on this connection.
+    /// A topic is announced by its number.
     pub(super) fn number(&mut self, number: TopicNumber, key: TopicKey) {
+        let connection = self.connection;
         let Some(topic) = self.get_mut(key) else { return };
-        if topic.number.replace(number).is_none() {
-            self.unnumbered -= 1;
+        topic.number = Some(number);
+        if core::mem::replace(&mut topic.announced, connection) != connection {
+            self.unannounced -= 1;
         }
         self.by_number.insert(number, Numbered::Topic(key));
     }
@@ -148,9 +227,11 @@ impl Replicas {
         let topic = self.topics.get_mut(key.0)?.take()?;
         self.free.push(key.0);
         self.by_path.remove(&topic.path);
-        match topic.number {
-            None => self.unnumbered -= 1,
-            Some(number) => self.leave(number, now),
+        if topic.announced != self.connection {
+            self.unannounced -= 1;
+        }
+        if let Some(number) = topic.number {
+            self.leave(number, now);
         }
         Some(topic)
     }
@@ -182,23 +263,26 @@ impl Replicas {
         }
     }
 
-    /// The connection is gone: numbers mean nothing on the next one.
+    /// The connection is gone. The next one speaks of topics that are known by the same numbers, but
+    /// not of those that were left.
     pub(super) fn disconnect(&mut self) {
-        self.by_number.clear();
         self.left.clear();
-        self.unnumbered = self.by_path.len();
-        for topic in self.topics.iter_mut().flatten() {
-            topic.last_number = topic.number.take().or(topic.last_number);
-            topic.repairing = false;
-        }
+        self.by_number.retain(|_, numbered| matches!(numbered, Numbered::Topic(_)));
+        self.connection += 1;
+        self.unannounced = self.by_path.len();
     }
 
     /// The log began anew: versions held can't be compared with those to come.
     pub(super) fn begin_epoch(&mut self) {
+        self.by_number.clear();
+        self.left.clear();
         for topic in self.topics.iter_mut().flatten() {
+            topic.number = None;
+            topic.cursor = Version::NONE;
+            topic.sequence = 0;
             topic.version = Version::NONE;
             topic.told_sequence = None;
-            topic.last_number = None;
+            topic.repairing = false;
         }
     }
 }
@@ -216,23 +300,7 @@ mod tests {
     use alloc::format;
 
     fn topic(path: &str) -> KnownTopic {
-        KnownTopic {
-            path: Path::new(path).unwrap(),
-            partition: Partition(0),
-            kind: TopicKind::Value,
-            value_type: ValueType::Text,
-            number: None,
-            last_number: None,
-            cursor: Version::NONE,
-            sequence: 0,
-            value: None,
-            version: Version::NONE,
-            told_sequence: None,
-            received: Timestamp::ZERO,
-            repairing: false,
-            bad_snapshots: 0,
-            subscriptions: Vec::new(),
-        }
+        KnownTopic::new(Path::new(path).unwrap(), Partition(0), TopicKind::Value, ValueType::Text)
     }
 
     #[test]

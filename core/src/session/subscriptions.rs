@@ -10,7 +10,7 @@ use super::mailbox::Mailbox;
 use super::replicas::TopicKey;
 use super::{Outgoing, Session};
 use crate::error::ErrorCode;
-use crate::position::{SubscriptionId, Version};
+use crate::position::SubscriptionId;
 use crate::selector::Selector;
 use crate::time::Timestamp;
 use crate::value::{TopicKind, Value};
@@ -22,10 +22,8 @@ pub(super) struct Subscription {
     max_rate_millihertz: u64,
     from: HistoryStart,
     mailbox: Mailbox,
-    /// Whether the gateway has told all topics that it matched when it was made on this connection.
-    is_complete: bool,
-    /// Up to where it had been told everything when the last connection was lost, in this epoch.
-    told_up_to: Option<Version>,
+    /// Whether it has been complete in this epoch, so that it can go on from the session's resume marks.
+    is_resumable: bool,
     /// When it was queued to be asked for on this connection, counted in requests.
     asked_at: u64,
     /// Whether the gateway has been asked for it on this connection.
@@ -82,13 +80,22 @@ impl Subscriptions {
         self.by_id.len()
     }
 
-    /// The connection is gone, on which everything up to `mark` was told to those that are complete.
-    pub(super) fn disconnect(&mut self, mark: Option<Version>) {
+    pub(super) fn ids(&self) -> impl Iterator<Item = SubscriptionId> {
+        self.by_id.keys().copied()
+    }
+
+    /// Whether a subscription can go on from where the last connection was lost.
+    pub(super) fn is_resumable(&self, id: SubscriptionId) -> bool {
+        self.by_id.get(&id).is_some_and(|subscription| subscription.is_resumable)
+    }
+
+    pub(super) fn any_resumable(&self) -> bool {
+        self.by_id.values().any(|subscription| subscription.is_resumable)
+    }
+
+    /// The connection is gone.
+    pub(super) fn disconnect(&mut self) {
         for subscription in self.by_id.values_mut() {
-            if subscription.is_complete {
-                subscription.told_up_to = mark;
-            }
-            subscription.is_complete = false;
             subscription.is_asked = false;
         }
     }
@@ -96,7 +103,7 @@ impl Subscriptions {
     /// The log began anew: positions of the old one mean nothing.
     pub(super) fn begin_epoch(&mut self) {
         for subscription in self.by_id.values_mut() {
-            subscription.told_up_to = None;
+            subscription.is_resumable = false;
         }
     }
 }
@@ -129,14 +136,13 @@ impl Session {
             max_rate_millihertz: options.max_rate_millihertz()?,
             from: options.from,
             mailbox: Mailbox::new(options.mailbox_count.max(1), options.mailbox_bytes),
-            is_complete: false,
-            told_up_to: None,
+            is_resumable: false,
             asked_at: 0,
             is_asked: false,
         };
         let id = self.subscriptions.insert(subscription).ok_or(ErrorCode::TooManySubscriptions)?;
         self.show_held(id, selector);
-        if self.is_live() {
+        if self.link.has_spoken() {
             self.ask_for(id);
         }
         Ok(id)
@@ -161,6 +167,7 @@ impl Session {
     pub fn unsubscribe(&mut self, id: SubscriptionId, _now: Timestamp) {
         self.requests += 1;
         let Some(ended) = self.end_subscription(id) else { return };
+        self.note_returned(id);
         if ended.is_asked {
             self.outgoing.push_back(Outgoing::Unsubscribe(id));
         } else {
@@ -216,9 +223,10 @@ impl Session {
         }
     }
 
-    /// A connection has been welcomed: asks for all subscriptions.
+    /// A connection begins: asks for all subscriptions.
     pub(super) fn resubscribe(&mut self) {
-        let ids: Vec<SubscriptionId> = self.subscriptions.by_id.keys().copied().collect();
+        self.outgoing.clear();
+        let ids: Vec<SubscriptionId> = self.subscriptions.ids().collect();
         for id in ids {
             self.ask_for(id);
         }
@@ -234,22 +242,33 @@ impl Session {
     pub(super) fn write_subscribe(&mut self, id: SubscriptionId, message: &mut Vec<u8>) {
         let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
         subscription.is_asked = true;
-        // What has been told is not told again.
-        let from = subscription.told_up_to.map_or(subscription.from, HistoryStart::After);
+        let resume = subscription.is_resumable && self.has_resumed;
+        let from = if subscription.is_resumable && !resume {
+            // What has been told is not told again. The least mark is right for all partitions.
+            HistoryStart::After(self.resume_marks.values().min().copied().unwrap_or_default())
+        } else {
+            subscription.from
+        };
         let selector = subscription.selector.as_str().as_bytes();
         let max_rate_millihertz = subscription.max_rate_millihertz;
-        ClientFrame::Subscribe(Subscribe { id, selector, max_rate_millihertz, from }).encode(message);
+        ClientFrame::Subscribe(Subscribe { id, selector, max_rate_millihertz, from, resume }).encode(message);
     }
 
-    /// The gateway has told all topics that matched: what was held and not told again is gone.
+    /// The gateway has told all topics that matched, or what became of those that were carried over: what
+    /// was held, and neither carried over nor announced, is gone.
     pub(super) fn handle_subscribed(&mut self, id: SubscriptionId, topics: u64) {
         let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
-        subscription.is_complete = true;
+        subscription.is_resumable = true;
         self.replicas.forget_left(subscription.asked_at);
-        for key in self.replicas.unnumbered(&subscription.selector) {
-            self.drop_topic(key, 0);
+        if let Some(subscription) = self.subscriptions.by_id.get(&id) {
+            let unannounced = self.replicas.unannounced(&subscription.selector);
+            let gone = unannounced.filter(|(_, topic)| !self.is_carried(topic));
+            for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
+                self.drop_topic(key, 0);
+            }
         }
         self.push_event(Event::Subscribed { id, topics });
+        self.note_returned(id);
     }
 
     /// A topic is no more.
@@ -263,6 +282,7 @@ impl Session {
     pub(super) fn handle_refusal(&mut self, id: SubscriptionId, code: ErrorCode) {
         if self.end_subscription(id).is_some() {
             self.push_event(Event::SubscriptionRefused { id, code });
+            self.note_returned(id);
         }
     }
 }

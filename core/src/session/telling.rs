@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Session;
-use super::event::{Update, UpdateKind};
+use super::event::{MissedEvents, Update, UpdateKind};
 use super::inbound::{Arriving, Violation, unexpected};
 use super::replicas::{KnownTopic, Numbered, TopicKey};
 use crate::check::{check, short_check};
@@ -37,7 +37,7 @@ impl Session {
         }
         if let Some(key) = self.replicas.at(path.as_str())
             && self.replicas.get(key).is_some_and(|known| {
-                let renumbered = known.number.or(known.last_number).is_some_and(|last| last != number);
+                let renumbered = known.number.is_some_and(|last| last != number);
                 known.kind != kind || known.value_type != value_type || renumbered
             })
         {
@@ -58,23 +58,10 @@ impl Session {
                     self.replicas.leave(number, self.requests);
                     return Ok(());
                 }
-                self.replicas.insert(KnownTopic {
-                    path,
-                    partition,
-                    kind,
-                    value_type,
-                    number: None,
-                    last_number: None,
-                    cursor: version,
-                    sequence,
-                    value: None,
-                    version: Version::NONE,
-                    told_sequence: None,
-                    received: arriving.now,
-                    repairing: false,
-                    bad_snapshots: 0,
-                    subscriptions,
-                })
+                let mut known = KnownTopic::new(path, partition, kind, value_type);
+                known.received = arriving.now;
+                known.subscriptions = subscriptions;
+                self.replicas.insert(known)
             }
         };
         self.replicas.number(number, key);
@@ -221,7 +208,8 @@ impl Session {
         version: Version,
         arriving: &mut Arriving,
     ) -> Result<(), Violation> {
-        if let Some(key) = self.topic(number)? {
+        // A topic that came and went while the session was away is removed without having been announced.
+        if let Some(Numbered::Topic(key)) = self.replicas.numbered(number) {
             if let Some(known) = self.replicas.get(key) {
                 arriving.note(known.partition, version);
             }
@@ -269,9 +257,11 @@ impl Session {
         let Some(known) = self.replicas.get_mut(key) else { return };
         let Some(told) = known.told_sequence.filter(|told| *told < sequence) else { return };
         known.told_sequence = Some(sequence);
-        let kind = UpdateKind::Gap { first: told + 1, last: sequence };
+        let missed = MissedEvents { path: known.path.clone(), first: told + 1, last: sequence };
+        let kind = UpdateKind::Gap { first: missed.first, last: missed.last };
         let update = Update { path: known.path.clone(), kind, wire_bytes };
         let is_first = known.value.is_none();
         self.deliver_to_all(key, &update, is_first);
+        self.note_missed(missed);
     }
 }

@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::fields::{Goodbye, HistoryStart, write_bytes, write_text};
+use super::fields::{Goodbye, HistoryStart, write_bytes, write_extension, write_text};
 use super::reader::{RawFrame, Reader};
 use super::varint::write_varint;
-use super::{MAX_MESSAGE_BYTES, MAX_TEXT_BYTES, WireError, write_frame};
-use crate::position::{FetchId, PublishNumber, PublisherId, SubscriptionId, TopicNumber, Version};
+use super::{MAX_CREDENTIALS_BYTES, MAX_MESSAGE_BYTES, MAX_TEXT_BYTES, WireError, write_frame};
+use crate::position::{FetchId, PublishNumber, PublisherId, ResumePoint, SubscriptionId, TopicNumber, Version};
 use crate::value::{TopicKind, ValueType};
 
 /// A frame from client to gateway.
@@ -49,8 +49,8 @@ pub enum ClientFrame<'a> {
     Goodbye(Goodbye<'a>),
 }
 
-/// Who connects, and what it can take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who connects, what it can take, and where it goes on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
     /// The major version spoken.
     pub major: u64,
@@ -64,6 +64,10 @@ pub struct Hello<'a> {
     pub max_message: u64,
     /// What the client is, for logs.
     pub agent: &'a str,
+    /// Where the subscriptions that say so go on from.
+    pub resume: Option<ResumePoint>,
+    /// Shows who the client is, in a form that the gateway's operator chose; empty for none.
+    pub credentials: &'a [u8],
 }
 
 /// Interest in the topics a selector matches.
@@ -77,6 +81,9 @@ pub struct Subscribe<'a> {
     pub max_rate_millihertz: u64,
     /// From where event topics are told.
     pub from: HistoryStart,
+    /// Whether it goes on from the resume point of the hello, if the gateway can. Then `from` counts
+    /// only if the log began anew.
+    pub resume: bool,
 }
 
 /// A change to a topic, asked for.
@@ -187,6 +194,12 @@ const REPAIR: u64 = 6;
 const PONG: u64 = 7;
 const GOODBYE: u64 = 8;
 
+/// Extensions of a hello.
+const HELLO_RESUME: u64 = 1;
+const HELLO_CREDENTIALS: u64 = 2;
+/// Extensions of a subscribe.
+const SUBSCRIBE_RESUME: u64 = 1;
+
 impl<'a> ClientFrame<'a> {
     /// Appends the frame to a message.
     pub fn encode(&self, out: &mut Vec<u8>) {
@@ -258,6 +271,14 @@ impl<'a> Hello<'a> {
         write_varint(out, self.settled.0);
         write_varint(out, self.max_message);
         write_text(out, self.agent);
+        if let Some(point) = &self.resume {
+            let mut content = Vec::new();
+            point.write(&mut content);
+            write_extension(out, HELLO_RESUME, &content);
+        }
+        if !self.credentials.is_empty() {
+            write_extension(out, HELLO_CREDENTIALS, self.credentials);
+        }
     }
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
@@ -273,17 +294,30 @@ impl<'a> Hello<'a> {
                 settled: PublishNumber(0),
                 max_message: 0,
                 agent: "",
+                resume: None,
+                credentials: &[],
             });
         }
-        let hello = Self {
+        let mut hello = Self {
             major,
             minor,
             publisher: PublisherId(reader.array()?),
             settled: PublishNumber(reader.varint()?),
             max_message: reader.varint()?,
             agent: reader.text("agent", MAX_TEXT_BYTES)?,
+            resume: None,
+            credentials: &[],
         };
-        reader.skip_extensions()?;
+        while let Some((tag, content)) = reader.extension()? {
+            match tag {
+                HELLO_RESUME => hello.resume = Some(ResumePoint::read(content)?),
+                HELLO_CREDENTIALS if content.len() > MAX_CREDENTIALS_BYTES => {
+                    return Err(WireError::TooLong { field: "credentials", limit: MAX_CREDENTIALS_BYTES });
+                }
+                HELLO_CREDENTIALS => hello.credentials = content,
+                _ => {}
+            }
+        }
         Ok(hello)
     }
 }
@@ -294,16 +328,22 @@ impl<'a> Subscribe<'a> {
         write_bytes(out, self.selector);
         write_varint(out, self.max_rate_millihertz);
         self.from.write(out);
+        if self.resume {
+            write_extension(out, SUBSCRIBE_RESUME, &[]);
+        }
     }
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        let subscribe = Self {
+        let mut subscribe = Self {
             id: SubscriptionId(reader.small("subscription")?),
             selector: reader.bytes("selector", MAX_MESSAGE_BYTES)?,
             max_rate_millihertz: reader.varint()?,
             from: HistoryStart::read(reader)?,
+            resume: false,
         };
-        reader.skip_extensions()?;
+        while let Some((tag, _)) = reader.extension()? {
+            subscribe.resume |= tag == SUBSCRIBE_RESUME;
+        }
         Ok(subscribe)
     }
 }

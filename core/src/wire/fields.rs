@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::reader::Reader;
 use super::varint::write_varint;
 use super::{MAX_TEXT_BYTES, WireError};
-use crate::position::Version;
+use crate::position::{Epoch, Partition, ResumePoint, TopicNumber, Version};
 
 /// From where on an event topic is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +88,58 @@ impl<'a> Goodbye<'a> {
         let speaks = (0..count).map(|_| reader.varint()).collect::<Result<_, _>>()?;
         Ok(Self { code, reason, retry_after_ms, redirect, speaks })
     }
+}
+
+impl ResumePoint {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.epoch.0);
+        write_varint(out, self.marks.len() as u64);
+        for (partition, version) in &self.marks {
+            write_varint(out, partition.0.into());
+            write_varint(out, version.0);
+        }
+        write_varint(out, self.exceptions.len() as u64);
+        for (topic, version) in &self.exceptions {
+            write_varint(out, topic.0.into());
+            write_varint(out, version.0);
+        }
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let epoch = Epoch(reader.array()?);
+        let marks = read_entries(&mut reader, "partition")?.map(|(partition, version)| (Partition(partition), version));
+        let marks = marks.collect();
+        let exceptions: Vec<_> =
+            read_entries(&mut reader, "topic")?.map(|(topic, version)| (TopicNumber(topic), version)).collect();
+        if !exceptions.is_sorted_by(|(earlier, _), (later, _)| earlier < later) {
+            return Err(WireError::Invalid { field: "order of exceptions" });
+        }
+        reader.end()?;
+        Ok(Self { epoch, marks, exceptions })
+    }
+}
+
+/// A list of numbers and versions.
+fn read_entries(
+    reader: &mut Reader<'_>,
+    field: &'static str,
+) -> Result<impl Iterator<Item = (u32, Version)> + use<>, WireError> {
+    let count = reader.varint()?;
+    if count > ResumePoint::MAX_ENTRIES as u64 {
+        return Err(WireError::TooLong { field: "resume point", limit: ResumePoint::MAX_ENTRIES });
+    }
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        entries.push((reader.small(field)?, Version(reader.varint()?)));
+    }
+    Ok(entries.into_iter())
+}
+
+/// Appends an extension to the end of a frame.
+pub(super) fn write_extension(out: &mut Vec<u8>, tag: u64, content: &[u8]) {
+    write_varint(out, tag);
+    write_bytes(out, content);
 }
 
 pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::client::{read_kind, read_value_type};
-use super::fields::{Goodbye, write_text};
+use super::fields::{Goodbye, write_extension, write_text};
 use super::reader::{RawFrame, Reader};
 use super::varint::write_varint;
 use super::{MAX_TEXT_BYTES, WireError, write_frame};
@@ -16,7 +16,7 @@ use crate::value::{TopicKind, ValueType};
 #[non_exhaustive]
 pub enum GatewayFrame<'a> {
     /// The answer to the client's hello.
-    Welcome(Welcome),
+    Welcome(Welcome<'a>),
     /// Gives a topic its number.
     Announce(Announce),
     /// A topic's whole value.
@@ -104,7 +104,7 @@ pub enum GatewayFrame<'a> {
 
 /// The gateway's side of the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Welcome {
+pub struct Welcome<'a> {
     /// The major version spoken.
     pub major: u64,
     /// The minor version spoken.
@@ -123,6 +123,11 @@ pub struct Welcome {
     pub max_subscriptions: u64,
     /// The last publish of this publisher that was applied.
     pub applied: PublishNumber,
+    /// Whether subscriptions go on from the resume point of the hello, so that topics the client knows
+    /// are spoken of only if something became of them. Otherwise every topic is announced.
+    pub resumed: bool,
+    /// Who the client is to the gateway; empty for anybody.
+    pub principal: &'a str,
 }
 
 /// A topic's number, and where the telling of it starts.
@@ -210,6 +215,10 @@ const FETCHED: u64 = 12;
 const FETCH_END: u64 = 13;
 const REFUSED: u64 = 14;
 const GOODBYE: u64 = 16;
+
+/// Extensions of a welcome.
+const WELCOME_RESUMED: u64 = 1;
+const WELCOME_PRINCIPAL: u64 = 2;
 
 impl<'a> GatewayFrame<'a> {
     /// Appends the frame to a message.
@@ -325,7 +334,7 @@ impl<'a> GatewayFrame<'a> {
     }
 }
 
-impl Welcome {
+impl<'a> Welcome<'a> {
     fn write(&self, out: &mut Vec<u8>) {
         write_varint(out, self.major);
         write_varint(out, self.minor);
@@ -336,10 +345,16 @@ impl Welcome {
         write_varint(out, self.max_in_flight);
         write_varint(out, self.max_subscriptions);
         write_varint(out, self.applied.0);
+        if self.resumed {
+            write_extension(out, WELCOME_RESUMED, &[]);
+        }
+        if !self.principal.is_empty() {
+            write_extension(out, WELCOME_PRINCIPAL, self.principal.as_bytes());
+        }
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        let welcome = Self {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
+        let mut welcome = Self {
             major: reader.varint()?,
             minor: reader.varint()?,
             epoch: Epoch(reader.array()?),
@@ -349,8 +364,21 @@ impl Welcome {
             max_in_flight: reader.varint()?,
             max_subscriptions: reader.varint()?,
             applied: PublishNumber(reader.varint()?),
+            resumed: false,
+            principal: "",
         };
-        reader.skip_extensions()?;
+        while let Some((tag, content)) = reader.extension()? {
+            match tag {
+                WELCOME_RESUMED => welcome.resumed = true,
+                WELCOME_PRINCIPAL if content.len() > MAX_TEXT_BYTES => {
+                    return Err(WireError::TooLong { field: "principal", limit: MAX_TEXT_BYTES });
+                }
+                WELCOME_PRINCIPAL => {
+                    welcome.principal = core::str::from_utf8(content).map_err(|_| WireError::NotUtf8)?;
+                }
+                _ => {}
+            }
+        }
         Ok(welcome)
     }
 }

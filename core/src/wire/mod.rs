@@ -33,6 +33,9 @@ pub const MIN_MESSAGE_BYTES: usize = 4 << 10;
 /// The longest text in a reason or an agent name, in bytes.
 pub const MAX_TEXT_BYTES: usize = 1024;
 
+/// The longest credentials of a hello, in bytes.
+pub const MAX_CREDENTIALS_BYTES: usize = 16 << 10;
+
 /// The kind in a header that says that the kind stands in the body.
 const EXTENDED_KIND: u64 = 15;
 

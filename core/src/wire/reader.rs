@@ -124,12 +124,18 @@ impl<'a> Reader<'a> {
         core::mem::take(&mut self.rest)
     }
 
+    /// The next of the extensions that end some frames: its tag and content.
+    pub(super) fn extension(&mut self) -> Result<Option<(u64, &'a [u8])>, WireError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let tag = self.varint()?;
+        Ok(Some((tag, self.bytes("extension", super::MAX_MESSAGE_BYTES)?)))
+    }
+
     /// Skips the extensions that end some frames: a newer minor version may add fields there.
     pub(super) fn skip_extensions(&mut self) -> Result<(), WireError> {
-        while !self.rest.is_empty() {
-            let _tag = self.varint()?;
-            let _field = self.bytes("extension", super::MAX_MESSAGE_BYTES)?;
-        }
+        while self.extension()?.is_some() {}
         Ok(())
     }
 

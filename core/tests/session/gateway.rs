@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use outpour_core::check::{check, plain_check, short_check};
 use outpour_core::peer::{
-    Batch, Change, History, Peer, PeerConfig, PeerRequest, Topic, TopicDescription, Topics, Update, snapshot_frame,
+    Batch, Change, History, Peer, PeerConfig, PeerRequest, Reception, Topic, TopicDescription, Topics, Update,
+    snapshot_frame,
 };
 use outpour_core::session::TransportId;
 use outpour_core::wire::{Ack, Condition, Fetched, GatewayFrame, HistoryStart};
 use outpour_core::{
-    Epoch, ErrorCode, Partition, Path, PublishNumber, PublisherId, Selector, SubscriptionId, Timestamp, TopicKind,
-    TopicNumber, Value, ValueType, Version, delta,
+    Epoch, ErrorCode, Partition, Path, PublishNumber, PublisherId, ResumePoint, Selector, SubscriptionId, Timestamp,
+    TopicKind, TopicNumber, Value, ValueType, Version, delta,
 };
 
 pub(crate) struct Gateway {
@@ -22,6 +23,10 @@ pub(crate) struct Gateway {
     head: u64,
     last_number: u32,
     topics: BTreeMap<TopicNumber, Topic>,
+    created: BTreeMap<TopicNumber, Version>,
+    removed: Vec<(Path, TopicNumber, Version)>,
+    /// Whether clients go on silently from where they were, or are told which topics there are.
+    pub(crate) remembers_removals: bool,
     numbers: BTreeMap<Path, TopicNumber>,
     /// Who set the value of a topic.
     authors: BTreeMap<TopicNumber, (PublisherId, PublishNumber)>,
@@ -36,6 +41,7 @@ pub(crate) struct Gateway {
 
 struct Connection {
     peer: Peer,
+    resume: Option<ResumePoint>,
     subscriptions: BTreeMap<SubscriptionId, Subscribed>,
     selected: BTreeSet<TopicNumber>,
 }
@@ -61,6 +67,9 @@ impl Gateway {
             head: 0,
             last_number: 0,
             topics: BTreeMap::new(),
+            created: BTreeMap::new(),
+            removed: Vec::new(),
+            remembers_removals: true,
             numbers: BTreeMap::new(),
             authors: BTreeMap::new(),
             verdicts: BTreeMap::new(),
@@ -80,7 +89,8 @@ impl Gateway {
 
     pub(crate) fn accept(&mut self, id: TransportId, now: Timestamp) {
         let peer = Peer::new(Arc::clone(&self.config), now);
-        self.connections.insert(id, Connection { peer, subscriptions: BTreeMap::new(), selected: BTreeSet::new() });
+        self.connections
+            .insert(id, Connection { peer, resume: None, subscriptions: BTreeMap::new(), selected: BTreeSet::new() });
     }
 
     pub(crate) fn drop_connection(&mut self, id: TransportId) {
@@ -151,21 +161,45 @@ impl Gateway {
     fn serve(&mut self, id: TransportId, request: PeerRequest, now: Timestamp) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match request {
-            PeerRequest::Hello { publisher, settled } => {
+            PeerRequest::Hello { publisher, settled, resume, .. } => {
+                connection.resume = resume.filter(|point| point.epoch == self.epoch);
                 let verdicts = self.verdicts.entry(publisher).or_default();
                 verdicts.retain(|number, _| *number > settled);
                 let applied = verdicts.keys().next_back().copied().unwrap_or(settled);
-                connection.peer.welcome(self.epoch, applied, now);
+                let resumed = connection.resume.is_some() && self.remembers_removals;
+                let reception = Reception { epoch: self.epoch, applied, resumed, principal: "" };
+                connection.peer.welcome(&reception, now);
             }
-            PeerRequest::Subscribe { id: subscription, selector, interval, from } => {
+            PeerRequest::Subscribe { id: subscription, selector, interval, from, resume } => {
                 connection.subscriptions.insert(subscription, Subscribed { selector: selector.clone(), interval });
                 let mut matched = 0;
+                let point = connection.resume.as_ref().filter(|_| resume);
+                let mark = point.map_or(Version::NONE, |point| point.mark(Partition(0)));
+                let continued = point.is_some() && self.remembers_removals;
+                for (path, number, version) in self.removed.iter().filter(|_| continued) {
+                    if *version > mark && selector.matches(path.as_str()) {
+                        connection.peer.note_removed(*number, *version);
+                    }
+                }
                 for (number, topic) in &self.topics {
-                    if selector.matches(topic.path().as_str()) {
-                        matched += 1;
-                        if connection.selected.insert(*number) {
-                            let base = start(topic, from);
-                            connection.peer.note_matched(*number, base, None, interval);
+                    if !selector.matches(topic.path().as_str()) {
+                        continue;
+                    }
+                    matched += 1;
+                    if !connection.selected.insert(*number) {
+                        continue;
+                    }
+                    let held = point.and_then(|point| {
+                        let known = (self.created[number] <= mark).then(|| topic.held_at(mark));
+                        point.exception(*number).or(known)
+                    });
+                    match held {
+                        Some(held) if !continued => connection.peer.note_matched(*number, held, None, interval),
+                        Some(held) if held < topic.version() => connection.peer.note_resumed(*number, held, interval),
+                        Some(_) => {}
+                        None => {
+                            let from = if point.is_some() { HistoryStart::After(mark) } else { from };
+                            connection.peer.note_matched(*number, start(topic, from), None, interval);
                         }
                     }
                 }
@@ -174,7 +208,7 @@ impl Gateway {
             PeerRequest::Unsubscribe { id: subscription } => {
                 connection.subscriptions.remove(&subscription);
                 connection.peer.subscription_ended();
-                let Connection { peer, subscriptions, selected } = connection;
+                let Connection { peer, subscriptions, selected, .. } = connection;
                 selected.retain(|number| {
                     let path = self.topics[number].path().as_str();
                     let still = subscriptions.values().any(|other| other.selector.matches(path));
@@ -290,6 +324,7 @@ impl Gateway {
             Change::Remove => {
                 let number = self.numbers.remove(path).ok_or(ErrorCode::NoSuchTopic)?;
                 self.topics.remove(&number);
+                self.removed.push((path.clone(), number, version));
                 self.authors.remove(&number);
                 for connection in self.connections.values_mut() {
                     if connection.selected.remove(&number) {
@@ -338,6 +373,7 @@ impl Gateway {
         self.topics.insert(number, topic);
         self.numbers.insert(path.clone(), number);
         let version = Version(self.head);
+        self.created.insert(number, version);
         for connection in self.connections.values_mut() {
             let interval = connection
                 .subscriptions

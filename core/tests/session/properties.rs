@@ -158,7 +158,7 @@ fn run(happenings: &[Happening], seed: u64) -> World {
                 let options = SubscribeOptions { mailbox_count, from, ..SubscribeOptions::default() };
                 let id = world.subscribe_with(SELECTORS[selector], &options);
                 // What it is told at first may be of a life that has ended.
-                let epoch = world.session.resume_point().map_or(1, |point| usize::from(point.epoch.0[0]));
+                let epoch = world.session.epoch().map_or(1, |epoch| usize::from(epoch.0[0]));
                 views.insert(id, (View { lives: epoch - 1, ..View::default() }, SELECTORS[selector]));
             }
             Happening::Unsubscribe(wanted) => {
@@ -344,6 +344,8 @@ fn welcome() -> impl Strategy<Value = Vec<u8>> {
             max_in_flight: max_value % 7,
             max_subscriptions: 4,
             applied: PublishNumber(max_value),
+            resumed: false,
+            principal: "",
         })
         .encode(&mut message);
         message
@@ -389,7 +391,7 @@ proptest! {
             let (session, now) = (&mut world.session, world.now);
             match call {
                 Call::Connect => session.connect(now),
-                Call::Opened(age) => session.handle_input(Input::Opened(TransportId(transport - u64::from(age).min(transport))), now),
+                Call::Opened(age) => session.handle_input(Input::Opened { transport: TransportId(transport - u64::from(age).min(transport)), early_taken: false }, now),
                 Call::Message(age, message) => {
                     session.handle_input(Input::Message(TransportId(transport - u64::from(age).min(transport)), &message), now);
                 }

@@ -29,8 +29,7 @@ fn a_subscriber_is_told_what_is_and_what_comes() {
     let counted = world.session.statistics();
     assert_eq!((counted.deltas, counted.snapshots, counted.updates, counted.repairs), (1, 2, 3, 0));
     world.assert_replicas(&["a/*"]);
-    let mark = world.session.resume_point().unwrap().marks;
-    assert_eq!(mark[0].1, Version(3));
+    assert_eq!(world.session.mark(outpour_core::Partition(0)), Version(3));
 }
 
 #[test]

@@ -143,14 +143,14 @@ impl World {
         while let Some(request) = self.session.poll_request() {
             busy = true;
             match request {
-                Request::Open { transport, endpoint } => {
+                Request::Open { transport, endpoint, .. } => {
                     self.endpoints.push(endpoint);
                     if self.reachable {
                         if let Some(old) = self.wire.replace(transport) {
                             self.gateway.drop_connection(old);
                         }
                         self.gateway.accept(transport, self.now);
-                        self.session.handle_input(Input::Opened(transport), self.now);
+                        self.session.handle_input(Input::Opened { transport, early_taken: false }, self.now);
                     } else {
                         let lost = Lost { code: ErrorCode::ConnectFailed, detail: "unreachable".into() };
                         self.session.handle_input(Input::Lost(transport, lost), self.now);

@@ -7,8 +7,8 @@ use outpour_core::wire::{
     PublishPath, Refused, RequestRef, Subscribe, TopicProperties, Welcome,
 };
 use outpour_core::{
-    Epoch, FetchId, Partition, Path, PublishNumber, PublisherId, SubscriptionId, TopicKind, TopicNumber, ValueType,
-    Version,
+    Epoch, FetchId, Partition, Path, PublishNumber, PublisherId, ResumePoint, SubscriptionId, TopicKind, TopicNumber,
+    ValueType, Version,
 };
 use serde_json::{Map, Value, json};
 
@@ -111,6 +111,22 @@ impl Fields<'_> {
         }
     }
 
+    fn resume_point(&self) -> Option<ResumePoint> {
+        let point = Fields(self.0.get("resume")?.as_object().unwrap());
+        let entries = |name: &str| -> Vec<(u32, Version)> {
+            let pairs = point.0[name].as_array().unwrap().iter();
+            pairs.map(|pair| (pair[0].as_u64().unwrap() as u32, Version(pair[1].as_u64().unwrap()))).collect()
+        };
+        Some(ResumePoint {
+            epoch: Epoch(point.id16("epoch")),
+            marks: entries("marks").into_iter().map(|(partition, version)| (Partition(partition), version)).collect(),
+            exceptions: entries("exceptions")
+                .into_iter()
+                .map(|(topic, version)| (TopicNumber(topic), version))
+                .collect(),
+        })
+    }
+
     fn goodbye(&self) -> Goodbye<'static> {
         Goodbye {
             code: self.small("code"),
@@ -173,12 +189,15 @@ pub(crate) fn client_from_json(value: &Value) -> ClientFrame<'static> {
             settled: PublishNumber(fields.number("settled")),
             max_message: fields.number("max_message"),
             agent: fields.text("agent"),
+            resume: fields.resume_point(),
+            credentials: if fields.0.contains_key("credentials") { fields.bytes("credentials") } else { &[] },
         }),
         "subscribe" => ClientFrame::Subscribe(Subscribe {
             id: SubscriptionId(fields.small("id")),
             selector: fields.bytes("selector"),
             max_rate_millihertz: fields.number("max_rate"),
             from: fields.history_start(),
+            resume: fields.0.get("resume").is_some_and(|resume| resume == true),
         }),
         "unsubscribe" => ClientFrame::Unsubscribe { id: SubscriptionId(fields.small("id")) },
         "publish" => ClientFrame::Publish(fields.publish()),
@@ -245,6 +264,8 @@ pub(crate) fn gateway_from_json(value: &Value) -> GatewayFrame<'static> {
             max_in_flight: fields.number("max_in_flight"),
             max_subscriptions: fields.number("max_subscriptions"),
             applied: PublishNumber(fields.number("applied")),
+            resumed: fields.0.get("resumed").is_some_and(|resumed| resumed == true),
+            principal: if fields.0.contains_key("principal") { fields.text("principal") } else { "" },
         }),
         "subscribed" => {
             GatewayFrame::Subscribed { id: SubscriptionId(fields.small("id")), topics: fields.number("topics") }
@@ -343,12 +364,30 @@ pub(crate) fn client_to_json(frame: &ClientFrame<'_>) -> Value {
         ClientFrame::Hello(hello) if hello.major != 1 => {
             json!({ "frame": "hello", "major": hello.major, "minor": hello.minor })
         }
-        ClientFrame::Hello(hello) => json!({ "frame": "hello", "major": hello.major, "minor": hello.minor,
-            "publisher": to_hex(&hello.publisher.0), "settled": hello.settled.0, "max_message": hello.max_message,
-            "agent": hello.agent }),
-        ClientFrame::Subscribe(subscribe) => json!({ "frame": "subscribe", "id": subscribe.id.0,
-            "selector": bytes_to_json(subscribe.selector), "max_rate": subscribe.max_rate_millihertz,
-            "from": start_to_json(subscribe.from) }),
+        ClientFrame::Hello(hello) => {
+            let mut frame = json!({ "frame": "hello", "major": hello.major, "minor": hello.minor,
+                "publisher": to_hex(&hello.publisher.0), "settled": hello.settled.0,
+                "max_message": hello.max_message, "agent": hello.agent });
+            if let Some(ResumePoint { epoch, marks, exceptions }) = &hello.resume {
+                let marks: Vec<_> = marks.iter().map(|(partition, version)| json!([partition.0, version.0])).collect();
+                let exceptions: Vec<_> =
+                    exceptions.iter().map(|(topic, version)| json!([topic.0, version.0])).collect();
+                frame["resume"] = json!({ "epoch": to_hex(&epoch.0), "marks": marks, "exceptions": exceptions });
+            }
+            if !hello.credentials.is_empty() {
+                frame["credentials"] = bytes_to_json(hello.credentials);
+            }
+            frame
+        }
+        ClientFrame::Subscribe(subscribe) => {
+            let mut frame = json!({ "frame": "subscribe", "id": subscribe.id.0,
+                "selector": bytes_to_json(subscribe.selector), "max_rate": subscribe.max_rate_millihertz,
+                "from": start_to_json(subscribe.from) });
+            if subscribe.resume {
+                frame["resume"] = json!(true);
+            }
+            frame
+        }
         ClientFrame::Unsubscribe { id } => json!({ "frame": "unsubscribe", "id": id.0 }),
         ClientFrame::Publish(publish) => publish_to_json(publish),
         ClientFrame::Fetch { id, selector, history, limit } => {
@@ -392,10 +431,20 @@ pub(crate) fn gateway_to_json(frame: &GatewayFrame<'_>) -> Value {
             json!({ "frame": "ack", "number": ack.number.0, "code": ack.code, "version": ack.version.0 })
         }
         GatewayFrame::Ping { token } => json!({ "frame": "ping", "token": token }),
-        GatewayFrame::Welcome(welcome) => json!({ "frame": "welcome", "major": welcome.major, "minor": welcome.minor,
-            "epoch": to_hex(&welcome.epoch.0), "heartbeat": welcome.heartbeat_ms, "max_message": welcome.max_message,
-            "max_value": welcome.max_value, "max_in_flight": welcome.max_in_flight,
-            "max_subscriptions": welcome.max_subscriptions, "applied": welcome.applied.0 }),
+        GatewayFrame::Welcome(welcome) => {
+            let mut frame = json!({ "frame": "welcome", "major": welcome.major, "minor": welcome.minor,
+                "epoch": to_hex(&welcome.epoch.0), "heartbeat": welcome.heartbeat_ms,
+                "max_message": welcome.max_message, "max_value": welcome.max_value,
+                "max_in_flight": welcome.max_in_flight, "max_subscriptions": welcome.max_subscriptions,
+                "applied": welcome.applied.0 });
+            if welcome.resumed {
+                frame["resumed"] = json!(true);
+            }
+            if !welcome.principal.is_empty() {
+                frame["principal"] = json!(welcome.principal);
+            }
+            frame
+        }
         GatewayFrame::Subscribed { id, topics } => json!({ "frame": "subscribed", "id": id.0, "topics": topics }),
         GatewayFrame::Fetched(fetched) => json!({ "frame": "fetched", "id": fetched.id.0,
             "path": fetched.path.as_str(), "topic_kind": fetched.kind.name(), "type": fetched.value_type.name(),

@@ -115,6 +115,8 @@ impl Client {
             settled: PublishNumber(0),
             max_message: 16 << 20,
             agent: "bench",
+            resume: None,
+            credentials: &[],
         })
         .encode(&mut hello);
         client.exchange(shard, broker, &hello);
@@ -130,6 +132,7 @@ impl Client {
             selector: selector.as_bytes(),
             max_rate_millihertz: 0,
             from: HistoryStart::Live,
+            resume: false,
         })
         .encode(&mut message);
         let answer = self.exchange(shard, broker, &message);

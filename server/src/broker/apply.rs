@@ -78,6 +78,7 @@ impl Broker {
             }
             Change::Remove => {
                 let topic = self.topics.remove(&path).ok_or(ErrorCode::NoSuchTopic)?;
+                self.removals.note(topic, path, version);
                 self.announce(Outcome::Removed { topic, version });
                 Ok(())
             }

@@ -5,10 +5,12 @@ mod json;
 mod outcome;
 mod patch;
 mod publishers;
+mod removals;
 mod rules;
 mod store;
 
 pub use outcome::{Outcome, SessionId};
+pub use removals::Removal;
 pub use rules::{MAX_HISTORY, TopicRule};
 
 use hashbrown::HashMap;
@@ -23,6 +25,7 @@ use crate::log::{Log, LogError, Record};
 use crate::topics::Cursor;
 pub use publishers::MAX_VERDICTS;
 use publishers::Publishers;
+use removals::Removals;
 use store::Store;
 
 /// How many records are read back from the log at once.
@@ -71,6 +74,7 @@ pub struct Broker {
     topics: Store,
     next_number: u32,
     publishers: Publishers,
+    removals: Removals,
     waiting: HashMap<(PublisherId, PublishNumber), SessionId, foldhash::fast::RandomState>,
     /// The records appended since the last commit.
     appended: Vec<(PublisherId, PublishNumber)>,
@@ -101,6 +105,7 @@ impl Broker {
             config,
             log,
             applied: Version::NONE,
+            removals: Removals::default(),
             topics: Store::default(),
             next_number: 1,
             waiting: HashMap::default(),
@@ -235,6 +240,19 @@ impl Broker {
     #[must_use]
     pub fn topic(&self, number: TopicNumber) -> Option<&Topic> {
         self.topics.get(number).map(|stored| &stored.topic)
+    }
+
+    /// Where the topic with this number came into being; [`Version::NONE`] if there is none.
+    #[must_use]
+    pub fn created(&self, number: TopicNumber) -> Version {
+        self.topics.get(number).map_or(Version::NONE, |stored| stored.created)
+    }
+
+    /// The topics that were removed after a mark, oldest first; `None` if not all of them are
+    /// remembered any more.
+    #[must_use]
+    pub fn removed_since(&self, mark: Version) -> Option<impl ExactSizeIterator<Item = &Removal>> {
+        self.removals.since(mark)
     }
 
     /// Has a topic drop the past events that are too old by now: it does so by itself only when

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use outpour_core::peer::Topic;
 use outpour_core::wire::{HistoryStart, RequestRef};
-use outpour_core::{ErrorCode, Selector, SubscriptionId, TopicKind, TopicNumber, Version};
+use outpour_core::{ErrorCode, ResumePoint, Selector, SubscriptionId, TopicKind, TopicNumber, Version};
 
-use super::session::Subscription;
+use super::session::{Session, Subscription};
 use super::shard::Shard;
 use super::views::Subscriber;
 use crate::broker::Broker;
@@ -17,6 +17,9 @@ const PAGE: usize = 256;
 /// How many topics a session looks at, in the worst case, for what a message costs elsewhere.
 const TOPICS_PER_CHARGE: usize = 64;
 
+/// How many removals a subscription that goes on is compared with at the most.
+const MAX_REMOVALS: usize = 10_000;
+
 /// A subscription on its way through the topics that exist already.
 #[derive(Debug)]
 pub(super) struct Matching {
@@ -24,6 +27,9 @@ pub(super) struct Matching {
     selector: Selector,
     cursor: Option<Cursor>,
     topics: u64,
+    /// Whether it goes on from where the client was.
+    resumes: bool,
+    is_begun: bool,
 }
 
 impl Shard {
@@ -34,6 +40,7 @@ impl Shard {
         selector: &Selector,
         interval: Duration,
         from: HistoryStart,
+        resume: bool,
     ) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         if session.subscription(id).is_some() {
@@ -42,8 +49,10 @@ impl Shard {
             return;
         }
         session.subscriptions.push(Subscription { id, selector: selector.clone(), interval, from, only: None });
-        session.matching.push_back(Matching { id, selector: selector.clone(), cursor: None, topics: 0 });
         self.interests.insert(selector, (key, id));
+        let selector = selector.clone();
+        let resumes = resume && session.resume.is_some();
+        session.matching.push_back(Matching { id, selector, cursor: None, topics: 0, resumes, is_begun: false });
         self.seek_work(key);
     }
 
@@ -60,14 +69,24 @@ impl Shard {
     pub(super) fn match_page(&mut self, key: u32, broker: &mut Broker, wall_ms: u64) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let Some(mut matching) = session.matching.pop_front() else { return };
+        let resume = session.resume.clone().filter(|_| matching.resumes);
+        let announce = !session.resumed;
+        if !core::mem::replace(&mut matching.is_begun, true)
+            && let Some(point) = resume.as_ref().filter(|_| session.resumed)
+        {
+            tell_removals(session, &matching, point, broker);
+        }
         let mut found = Vec::new();
         matching.cursor = broker.matching(&matching.selector, matching.cursor.as_ref(), PAGE, &mut found);
         for number in found {
             broker.forget(number, wall_ms);
             let Some(topic) = broker.topic(number) else { continue };
             matching.topics += 1;
-            // What a subscription is told of topics that exist is not bound by a mark yet.
-            if !self.join(key, matching.id, topic, None) {
+            let start = match &resume {
+                Some(point) => Start::after(point, topic, broker.created(number), announce),
+                None => Start::New { since: None },
+            };
+            if !self.join(key, matching.id, topic, start) {
                 return;
             }
         }
@@ -82,7 +101,7 @@ impl Shard {
 
     /// A topic is selected by a subscription. `false` if the session may not select so many: the
     /// subscription has ended then.
-    pub(super) fn join(&mut self, key: u32, id: SubscriptionId, topic: &Topic, since: Option<Version>) -> bool {
+    pub(super) fn join(&mut self, key: u32, id: SubscriptionId, topic: &Topic, start: Start) -> bool {
         let limit = self.config.max_topics_per_session;
         let Some(session) = self.sessions.get_mut(key as usize) else { return false };
         let Some(subscription) = session.subscriptions.iter_mut().find(|subscription| subscription.id == id) else {
@@ -104,11 +123,20 @@ impl Shard {
             return false;
         }
         subscription.took(number);
-        let base = start(topic, subscription.from);
-        let blank = if topic.kind() == TopicKind::Value { base } else { Version::NONE };
+        let (base, blank) = start.base_and_blank(topic, subscription.from);
         let index = self.views.join(topic, Subscriber { key, interval, blank });
         session.topics.insert(number, index);
-        session.peer.note_matched(number, base, since, interval);
+        match start {
+            Start::New { since } => session.peer.note_matched(number, base, since, interval),
+            Start::Missed { .. } | Start::Known { announce: true, .. } => {
+                session.peer.note_matched(number, base, None, interval);
+            }
+            Start::Known { .. } if base < topic.version() && blank == Version::NONE => {
+                session.peer.note_resumed(number, base, interval);
+            }
+            // Nothing has changed, so nothing is said.
+            Start::Known { .. } => return true,
+        }
         self.wake(key);
         true
     }
@@ -167,8 +195,82 @@ impl Shard {
     }
 }
 
+/// Whether a client at this point need only be told what changed: every removal since is known, and there
+/// are not too many to look through.
+pub(super) fn remembers(broker: &Broker, point: &ResumePoint) -> bool {
+    broker.removed_since(least_mark(point)).is_some_and(|removals| removals.len() <= MAX_REMOVALS)
+}
+
+/// Of several partitions the least mark is right for all: a removal told twice does no harm.
+fn least_mark(point: &ResumePoint) -> Version {
+    point.marks.iter().map(|(_, mark)| *mark).min().unwrap_or_default()
+}
+
+/// Tells which topics that a subscription selects have gone while the client was away.
+fn tell_removals(session: &mut Session, matching: &Matching, point: &ResumePoint, broker: &Broker) {
+    let Some(removals) = broker.removed_since(least_mark(point)) else {
+        let reason = "more topics were removed than the gateway remembers while the session was coming back";
+        return session.peer.close(ErrorCode::Lagging, reason, Duration::ZERO, "");
+    };
+    session.peer.charge((removals.len() / TOPICS_PER_CHARGE) as u64);
+    for removal in removals.filter(|removal| matching.selector.matches(removal.path.as_str())) {
+        session.peer.note_removed(removal.topic, removal.version);
+    }
+}
+
+/// Where the telling of a topic starts for a session that selects it from now on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Start {
+    /// The client knows nothing of it. `since` is the position at which the topic came to be, for one
+    /// that has just done so.
+    New { since: Option<Version> },
+    /// It came to be while the client was away, after this mark.
+    Missed { mark: Version },
+    /// The client knows it and was last told this version of it.
+    Known { held: Version, announce: bool },
+}
+
+impl Start {
+    /// What a client that was at `point` knows of a topic that was made at `created`.
+    fn after(point: &ResumePoint, topic: &Topic, created: Version, announce: bool) -> Self {
+        let mark = point.mark(topic.partition());
+        match point.exception(topic.number()) {
+            Some(held) => Self::Known { held, announce },
+            None if created <= mark => Self::Known { held: topic.held_at(mark), announce },
+            None => Self::Missed { mark },
+        }
+    }
+
+    /// The version after which the topic is told, and, for a value topic, the version of the value that
+    /// is not told, so that nothing can start from it.
+    fn base_and_blank(self, topic: &Topic, from: HistoryStart) -> (Version, Version) {
+        let base = match (self, topic.kind()) {
+            (Self::New { .. }, _) => new_base(topic, from),
+            (Self::Missed { mark }, TopicKind::Event) => topic.from_after(mark),
+            (Self::Missed { .. }, _) => Version::NONE,
+            (Self::Known { held, .. }, TopicKind::Event) => held,
+            // Whether the client was ever told a value is not known.
+            (Self::Known { held, .. }, _) if !topic.retain() => {
+                if held < topic.version() {
+                    Version::NONE
+                } else {
+                    held
+                }
+            }
+            (Self::Known { held, .. }, _) => held,
+        };
+        let told_nothing = match self {
+            Self::New { .. } => true,
+            Self::Missed { .. } => false,
+            Self::Known { .. } => !topic.retain(),
+        };
+        let blank = if told_nothing && topic.kind() == TopicKind::Value { base } else { Version::NONE };
+        (base, blank)
+    }
+}
+
 /// The version after which a session that newly selects a topic is told of it.
-fn start(topic: &Topic, from: HistoryStart) -> Version {
+fn new_base(topic: &Topic, from: HistoryStart) -> Version {
     match (topic.kind(), from) {
         (TopicKind::Event, HistoryStart::Last(count)) => topic.before_last(count),
         (TopicKind::Event, HistoryStart::All) => topic.before_last(u64::MAX),

@@ -2,10 +2,11 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use outpour_core::peer::Peer;
 use outpour_core::wire::HistoryStart;
-use outpour_core::{Selector, SubscriptionId, Timestamp, TopicNumber};
+use outpour_core::{ResumePoint, Selector, SubscriptionId, Timestamp, TopicNumber};
 
 use super::fetching::Fetching;
 use super::matching::Matching;
@@ -19,6 +20,12 @@ const OWED_LIMIT: usize = 4096;
 pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) peer: Peer,
+    /// What the client knew when it connected, if that is of this log.
+    pub(super) resume: Option<Arc<ResumePoint>>,
+    /// Whether topics that it knows are left out, and only what became of them is told.
+    pub(super) resumed: bool,
+    /// Until when it waits for the gateway to have read what the client was told elsewhere.
+    pub(super) parked_until: Option<Timestamp>,
     pub(super) subscriptions: Vec<Subscription>,
     /// The topics that the session selects, and its place among the subscribers of each.
     pub(super) topics: BTreeMap<TopicNumber, u32>,

@@ -4,12 +4,13 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use outpour_core::peer::{Batch, Change, Peer, PeerConfig, PeerRequest, Topic};
+use outpour_core::peer::{Batch, Change, Peer, PeerConfig, PeerRequest, Reception, Topic};
 use outpour_core::wire::Condition;
 use outpour_core::{ErrorCode, Path, PublishNumber, SubscriptionId, Timestamp, TopicKind, TopicNumber, Version};
 use slab::Slab;
 
 use super::fetching::Fetching;
+use super::matching::{Start, remembers};
 use super::session::Session;
 use super::views::{View, Views};
 use crate::broker::{Broker, Outcome, SessionId};
@@ -52,6 +53,10 @@ pub struct Shard {
     pub(super) interests: SelectorIndex<(u32, SubscriptionId)>,
     /// Sessions with requests.
     asking: VecDeque<u32>,
+    /// Sessions that were told more elsewhere than the broker has read.
+    parked: Vec<u32>,
+    /// Whether something may have changed for these.
+    stirred: bool,
     /// Sessions with subscriptions or fetches that can go on.
     working: VecDeque<u32>,
     ready: VecDeque<u32>,
@@ -71,6 +76,8 @@ impl Shard {
             views: Views::default(),
             interests: SelectorIndex::new(),
             asking: VecDeque::new(),
+            parked: Vec::new(),
+            stirred: false,
             working: VecDeque::new(),
             ready: VecDeque::new(),
             alarms: BTreeSet::new(),
@@ -92,6 +99,9 @@ impl Shard {
         entry.insert(Box::new(Session {
             id: SessionId { shard: self.number, key, generation: self.generation },
             peer: Peer::new(Arc::clone(&self.config.peer), now),
+            resume: None,
+            resumed: false,
+            parked_until: None,
             subscriptions: Vec::new(),
             topics: BTreeMap::new(),
             matching: VecDeque::new(),
@@ -111,6 +121,7 @@ impl Shard {
         if let Some(alarm) = session.alarm {
             self.alarms.remove(&(alarm, key));
         }
+        self.parked.retain(|parked| *parked != key);
         for subscription in &session.subscriptions {
             self.interests.remove(&subscription.selector, (key, subscription.id));
         }
@@ -148,20 +159,22 @@ impl Shard {
     /// Whether [`serve`](Self::serve) has something to do.
     #[must_use]
     pub fn wants_broker(&self) -> bool {
-        !self.asking.is_empty() || !self.working.is_empty()
+        !self.asking.is_empty() || !self.working.is_empty() || self.stirred && !self.parked.is_empty()
     }
 
     /// Does what sessions ask for, as far as that is quickly done; the rest is left to the next call.
     /// `wall_ms` is the time of the log's clock, in milliseconds.
     pub fn serve(&mut self, broker: &mut Broker, wall_ms: u64, now: Timestamp) {
         let mut left = REQUESTS_AT_ONCE;
+        self.unpark(broker, now);
         while let Some(key) = self.asking.pop_front() {
             while let Some(session) = self.sessions.get_mut(key as usize) {
                 if left == 0 {
                     self.asking.push_front(key);
                     return broker.commit();
                 }
-                let Some(request) = session.peer.poll_request() else {
+                let request = if session.parked_until.is_none() { session.peer.poll_request() } else { None };
+                let Some(request) = request else {
                     session.asking = false;
                     break;
                 };
@@ -197,6 +210,43 @@ impl Shard {
         }
     }
 
+    /// The client was told more at another gateway than this one has read: it is served when that is done.
+    fn park(&mut self, key: u32, now: Timestamp) {
+        if let Some(session) = self.sessions.get_mut(key as usize) {
+            session.parked_until = Some(now + self.config.peer.handshake_timeout);
+            self.parked.push(key);
+        }
+        self.reschedule(key);
+    }
+
+    /// Serves those that the broker has caught up with, and sends away who would have to wait too long.
+    fn unpark(&mut self, broker: &Broker, now: Timestamp) {
+        self.stirred = false;
+        let sessions = &mut self.sessions;
+        let asking = &mut self.asking;
+        let mut late = Vec::new();
+        self.parked.retain(|key| {
+            let Some(session) = sessions.get_mut(*key as usize) else { return false };
+            let is_read = session.resume.as_ref().is_none_or(|point| point.newest() <= broker.head());
+            let is_late = session.parked_until.is_some_and(|until| until <= now);
+            if is_read || is_late {
+                session.parked_until = None;
+                if !session.asking {
+                    session.asking = true;
+                    asking.push_back(*key);
+                }
+                if !is_read {
+                    late.push(*key);
+                }
+            }
+            !is_read && !is_late
+        });
+        for key in late {
+            let code = ErrorCode::Lagging;
+            self.say_goodbye(key, code, code.message(), Duration::ZERO);
+        }
+    }
+
     fn handle_request(&mut self, key: u32, request: PeerRequest, broker: &mut Broker, wall_ms: u64, now: Timestamp) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         // A client reads its own writes.
@@ -204,13 +254,21 @@ impl Shard {
             broker.commit();
         }
         match request {
-            PeerRequest::Hello { publisher, settled } => {
-                let applied = broker.greet(publisher, settled);
-                session.peer.welcome(broker.epoch(), applied, now);
+            PeerRequest::Hello { publisher, settled, resume, .. } => {
+                let resume = resume.filter(|point| point.epoch == broker.epoch());
+                if resume.as_ref().is_some_and(|point| point.newest() > broker.head()) {
+                    self.park(key, now);
+                }
+                let Some(session) = self.sessions.get_mut(key as usize) else { return };
+                session.resumed = resume.as_ref().is_some_and(|point| remembers(broker, point));
+                session.resume = resume.map(Arc::new);
+                let (applied, resumed) = (broker.greet(publisher, settled), session.resumed);
+                let reception = Reception { epoch: broker.epoch(), applied, resumed, principal: "" };
+                session.peer.welcome(&reception, now);
                 self.reschedule(key);
             }
-            PeerRequest::Subscribe { id, selector, interval, from } => {
-                self.subscribe(key, id, &selector, interval, from);
+            PeerRequest::Subscribe { id, selector, interval, from, resume } => {
+                self.subscribe(key, id, &selector, interval, from, resume);
                 // What the client asks for next comes after the topics as they are now.
                 if self.sessions.get(key as usize).is_some_and(|session| session.matching.len() == 1) {
                     self.match_page(key, broker, wall_ms);
@@ -243,6 +301,7 @@ impl Shard {
 
     /// Something followed from a record. Every shard is told every outcome, in order.
     pub fn handle_outcome(&mut self, outcome: &Outcome) {
+        self.stirred = true;
         match outcome {
             Outcome::Updated(update) => {
                 let Some(view) = self.views.get_mut(update.topic) else { return };
@@ -274,7 +333,7 @@ impl Shard {
                 if !found.is_empty() {
                     let topic = Topic::new((**topic).clone());
                     for (key, id) in found.drain(..) {
-                        self.join(key, id, &topic, Some(*version));
+                        self.join(key, id, &topic, Start::New { since: Some(*version) });
                     }
                 }
                 self.found = found;
@@ -378,6 +437,7 @@ impl Shard {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.stirred = true;
         // Each alarm rings once, even if a session should ask for one in the past.
         for _ in 0..self.alarms.len() {
             let Some((alarm, key)) = self.alarms.first().copied().filter(|(alarm, _)| *alarm <= now) else { return };
@@ -394,7 +454,8 @@ impl Shard {
     /// later is found out when it rings, so that sending costs no change of alarms.
     fn reschedule(&mut self, key: u32) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
-        let Some(timeout) = session.peer.poll_timeout() else { return };
+        let timeouts = session.peer.poll_timeout().into_iter().chain(session.parked_until);
+        let Some(timeout) = timeouts.min() else { return };
         if session.alarm.is_some_and(|alarm| alarm <= timeout) {
             return;
         }

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use outpour_core::check::{check, short_check};
 use outpour_core::delta;
 use outpour_core::peer::{
-    Batch, History, Peer, PeerConfig, PeerRequest, Topic, TopicDescription, Topics, Update, snapshot_frame,
+    Batch, History, Peer, PeerConfig, PeerRequest, Reception, Topic, TopicDescription, Topics, Update, snapshot_frame,
 };
 use outpour_core::wire::{Ack, ClientFrame, Frames, GatewayFrame, Hello, HistoryStart, Subscribe};
 use outpour_core::{
@@ -157,6 +157,8 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
                 settled: PublishNumber(0),
                 max_message: 8 << 20,
                 agent: "fuzz",
+                resume: None,
+                credentials: &[],
             })),
             Step::Bytes(bytes) => message.extend_from_slice(bytes),
             Step::Subscribe { id, max_rate } => say(ClientFrame::Subscribe(Subscribe {
@@ -164,6 +166,7 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
                 selector: b"a/*",
                 max_rate_millihertz: max_rate.into(),
                 from: if id < 128 { HistoryStart::Live } else { HistoryStart::All },
+                resume: false,
             })),
             Step::Unsubscribe { id } => say(ClientFrame::Unsubscribe { id: SubscriptionId(u32::from(id) % 4) }),
             Step::Fetch { id } => {
@@ -204,7 +207,7 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
         }
         while let Some(request) = peer.poll_request() {
             match request {
-                PeerRequest::Hello { .. } => peer.welcome(Epoch([1; 16]), PublishNumber(0), now),
+                PeerRequest::Hello { .. } => peer.welcome(&Reception { epoch: Epoch([1; 16]), applied: PublishNumber(0), resumed: false, principal: "" }, now),
                 PeerRequest::Subscribe { id, interval, from, .. } => {
                     if subscriptions.contains_key(&id) {
                         peer.close(ErrorCode::UnexpectedFrame, "used twice", Duration::ZERO, "");

@@ -62,6 +62,8 @@ fn frame(step: &Step<'_>) -> Option<Vec<u8>> {
             max_in_flight: max_in_flight.into(),
             max_subscriptions: 8,
             applied: PublishNumber(0),
+            resumed: false,
+            principal: "",
         }),
         Step::Announce { topic, path, event, version, sequence } => GatewayFrame::Announce(Announce {
             topic: topic_of(topic),
@@ -104,7 +106,7 @@ fuzz_target!(|input: (u64, Vec<Step<'_>>)| {
     for step in &steps {
         let id = |old: bool| TransportId(transport.saturating_sub(u64::from(old)));
         match *step {
-            Step::Opened { old } => session.handle_input(Input::Opened(id(old)), now),
+            Step::Opened { old } => session.handle_input(Input::Opened { transport: id(old), early_taken: false }, now),
             Step::Message { old, bytes } => session.handle_input(Input::Message(id(old), bytes), now),
             Step::Text => session.handle_input(Input::TextMessage(id(false)), now),
             Step::Lost { old } => {

@@ -93,7 +93,7 @@ impl Client {
 
     /// Connects and says hello.
     #[must_use]
-    pub fn connect(address: SocketAddr, setup: &Setup) -> (Self, Welcome) {
+    pub fn connect(address: SocketAddr, setup: &Setup) -> (Self, Welcome<'static>) {
         let mut client = Self::open(address, setup);
         client.say(&[hello(setup)]);
         match client.hear() {
@@ -307,5 +307,7 @@ pub const fn hello(setup: &Setup) -> ClientFrame<'static> {
         settled: PublishNumber(setup.settled),
         max_message: setup.max_message,
         agent: "outpour-gateway-tests",
+        resume: None,
+        credentials: &[],
     })
 }

@@ -28,7 +28,7 @@ pub fn subscribe(id: u32, selector: &str) -> ClientFrame<'_> {
 #[must_use]
 pub fn subscribe_from(id: u32, selector: &str, from: HistoryStart) -> ClientFrame<'_> {
     let selector = selector.as_bytes();
-    ClientFrame::Subscribe(Subscribe { id: SubscriptionId(id), selector, max_rate_millihertz: 0, from })
+    ClientFrame::Subscribe(Subscribe { id: SubscriptionId(id), selector, max_rate_millihertz: 0, from, resume: false })
 }
 
 /// A publish of any kind.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use outpour_core::check::{check, short_check};
-use outpour_core::wire::GatewayFrame;
+use outpour_core::wire::{GatewayFrame, Welcome};
 use outpour_core::{TopicKind, delta};
 
 use crate::told::{Goodbye, Told};
@@ -44,7 +44,7 @@ impl Replicas {
     fn take_frame(&mut self, frame: &GatewayFrame<'_>, newest: &mut u64, explicit: &mut Option<u64>) -> Option<Told> {
         let mut note = |version: u64| *newest = (*newest).max(version);
         Some(match frame {
-            GatewayFrame::Welcome(welcome) => Told::Welcome(*welcome),
+            GatewayFrame::Welcome(welcome) => Told::Welcome(Welcome { principal: "", ..*welcome }),
             GatewayFrame::Announce(announce) => {
                 let path = announce.path.as_str().to_owned();
                 let held = self.topics.remove(&announce.topic.0).and_then(|before| before.held);
@@ -120,7 +120,7 @@ impl Replicas {
             }
             GatewayFrame::Ack(ack) => Told::Ack(*ack),
             GatewayFrame::Ping { .. } => return None,
-            GatewayFrame::Subscribed { id, topics } => Told::Subscribed { id: id.0, topics: *topics },
+            GatewayFrame::Subscribed { id, topics, .. } => Told::Subscribed { id: id.0, topics: *topics },
             GatewayFrame::Fetched(fetched) => Told::Fetched {
                 id: fetched.id.0,
                 path: fetched.path.as_str().to_owned(),

@@ -8,7 +8,7 @@ use outpour_core::{ErrorCode, TopicKind, ValueType};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// The answer to hello.
-    Welcome(Welcome),
+    Welcome(Welcome<'static>),
     /// A topic has a number; `sequence` is that of the last event before those told.
     Announced { path: String, kind: TopicKind, value_type: ValueType, sequence: u64 },
     /// A value, put together and checked.

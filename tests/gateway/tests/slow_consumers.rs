@@ -192,6 +192,7 @@ fn a_slow_consumer_that_goes_on_reading_learns_why_it_was_closed() {
         selector: b"**",
         max_rate_millihertz: 1,
         from: HistoryStart::Live,
+        resume: false,
     })]);
     for (chunk, first) in paths.chunks(200).zip((1..).step_by(200)) {
         let frames: Vec<ClientFrame<'_>> = (first..).zip(chunk).map(|(number, path)| set(number, path, "x")).collect();

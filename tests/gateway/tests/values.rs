@@ -224,6 +224,7 @@ fn rated(id: u32, selector: &str, max_rate_millihertz: u64) -> ClientFrame<'_> {
         selector,
         max_rate_millihertz,
         from: HistoryStart::Live,
+        resume: false,
     })
 }
 

@@ -185,7 +185,7 @@ impl World {
             client.transport = Some(transport);
             self.links.insert((number, transport), Link::new(latency));
             self.gateway.open((number, transport), now);
-            client.session.handle_input(Input::Opened(TransportId(transport)), now);
+            client.session.handle_input(Input::Opened { transport: TransportId(transport), early_taken: false }, now);
         }
         if client.session.poll_timeout().is_some_and(|(at, _)| at <= now) {
             client.session.handle_input(Input::Tick, now);

@@ -124,6 +124,8 @@ impl Protocol for Outpour {
                     settled: PublishNumber(0),
                     max_message: MAX_MESSAGE_BYTES as u64,
                     agent: "outpour bench",
+                    resume: None,
+                    credentials: &[],
                 });
                 out.extend_from_slice(&message(&hello));
                 if let Role::Subscriber(topic) = role {
@@ -133,6 +135,7 @@ impl Protocol for Outpour {
                         selector: selector.as_bytes(),
                         max_rate_millihertz: 0,
                         from: HistoryStart::Live,
+                        resume: false,
                     });
                     out.extend_from_slice(&message(&subscribe));
                 }
@@ -250,6 +253,8 @@ mod tests {
             max_in_flight,
             max_subscriptions: 10,
             applied: PublishNumber(0),
+            resumed: false,
+            principal: "",
         })
     }
 

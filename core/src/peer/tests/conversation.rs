@@ -13,7 +13,7 @@ fn say(peer: &mut Peer, frames: &[ClientFrame<'_>]) {
 
 const fn subscribe(id: u32, selector: &[u8]) -> ClientFrame<'_> {
     let (id, from) = (SubscriptionId(id), HistoryStart::Live);
-    ClientFrame::Subscribe(Subscribe { id, selector, max_rate_millihertz: 0, from })
+    ClientFrame::Subscribe(Subscribe { id, selector, max_rate_millihertz: 0, from, resume: false })
 }
 
 const fn unsubscribe() -> ClientFrame<'static> {
@@ -57,11 +57,17 @@ fn nothing_is_said_between_hello_and_welcome() {
     say(&mut peer, &[hello(1 << 20), subscribe(1, b"//")]);
     assert_eq!(heard(&mut peer, now(0)), []);
     assert!(!peer.is_live());
-    peer.welcome(Epoch([1; 16]), PublishNumber(0), now(0));
+    peer.welcome(
+        &Reception { epoch: Epoch([1; 16]), applied: PublishNumber(0), resumed: false, principal: "" },
+        now(0),
+    );
     let refused = Heard::Refused(ErrorCode::BadSelector.number());
     assert_eq!(heard(&mut peer, now(0)), [Heard::Welcome, refused]);
     // A second welcome is none.
-    peer.welcome(Epoch([1; 16]), PublishNumber(0), now(0));
+    peer.welcome(
+        &Reception { epoch: Epoch([1; 16]), applied: PublishNumber(0), resumed: false, principal: "" },
+        now(0),
+    );
     assert_eq!(heard(&mut peer, now(0)), []);
 }
 

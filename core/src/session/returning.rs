@@ -1,0 +1,81 @@
+//! Going on where a lost connection left off.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::Session;
+use super::event::{Event, MissedEvents, ResumeOutcome};
+use super::replicas::KnownTopic;
+use crate::position::{ResumePoint, SubscriptionId};
+
+/// How many gaps are listed one by one.
+const MAX_MISSED: usize = 1000;
+
+/// A session that is connected again, and not yet up to date.
+#[derive(Debug, Default)]
+pub(super) struct Returning {
+    /// The subscriptions that are not up to date yet.
+    pending: BTreeSet<SubscriptionId>,
+    missed: Vec<MissedEvents>,
+    more: u64,
+    is_afresh: bool,
+}
+
+impl Session {
+    /// What the hello says of where the session is, having settled every topic's cursor accordingly. `None`
+    /// if there is nothing to go on from, or too much to say.
+    pub(super) fn settle_resume_point(&mut self) -> Option<ResumePoint> {
+        let epoch = self.epoch.filter(|_| self.subscriptions.any_resumable())?;
+        let marks: Vec<_> = self.resume_marks.iter().map(|(partition, mark)| (*partition, *mark)).collect();
+        let mut point = ResumePoint { epoch, marks, exceptions: Vec::new() };
+        let subscriptions = &self.subscriptions;
+        let carried = |topic: &KnownTopic| topic.subscriptions.iter().any(|id| subscriptions.is_resumable(*id));
+        for (number, partition, held) in self.replicas.carry(carried) {
+            if held.is_none_or(|held| held > point.mark(partition)) {
+                point.exceptions.push((number, held.unwrap_or_default()));
+            }
+            if point.exceptions.len() > ResumePoint::MAX_ENTRIES {
+                return None;
+            }
+        }
+        point.exceptions.sort_unstable();
+        (point.marks.len() <= ResumePoint::MAX_ENTRIES).then_some(point)
+    }
+
+    /// The gateway has welcomed a session that was connected before.
+    pub(super) fn begin_return(&mut self, is_afresh: bool) {
+        let pending = self.subscriptions.ids().collect();
+        self.returning = Some(Returning { pending, is_afresh, ..Returning::default() });
+        self.end_return_if_done();
+    }
+
+    /// A subscription is up to date, or has ended.
+    pub(super) fn note_returned(&mut self, id: SubscriptionId) {
+        if let Some(returning) = &mut self.returning {
+            returning.pending.remove(&id);
+            self.end_return_if_done();
+        }
+    }
+
+    pub(super) fn note_missed(&mut self, missed: MissedEvents) {
+        let Some(returning) = &mut self.returning else { return };
+        if returning.missed.len() < MAX_MISSED {
+            returning.missed.push(missed);
+        } else {
+            returning.more += 1;
+        }
+    }
+
+    fn end_return_if_done(&mut self) {
+        let Some(returning) = self.returning.take_if(|returning| returning.pending.is_empty()) else { return };
+        let Returning { missed, more, is_afresh, .. } = returning;
+        let outcome = match (is_afresh, missed.is_empty()) {
+            (true, _) => ResumeOutcome::Afresh,
+            (false, true) => ResumeOutcome::Complete,
+            (false, false) => ResumeOutcome::Gaps { missed, more },
+        };
+        let now = self.link.now();
+        let away = self.lost_at.take().map_or_else(Default::default, |lost_at| now - lost_at);
+        self.push_event(Event::Resumed { away, outcome });
+    }
+}
