@@ -42,9 +42,11 @@ mod typed;
 pub use builder::SessionBuilder;
 pub use connection::{ConnectionState, ConnectionStates};
 pub use error::Error;
-pub use outpour_core::session::{FetchedItem, Replica, Statistics, SubscribeOptions, Update, UpdateKind};
+pub use outpour_core::session::{
+    FetchedItem, MissedEvents, Replica, ResumeOutcome, Statistics, SubscribeOptions, Update, UpdateKind,
+};
 pub use outpour_core::wire::{HistoryStart, TopicProperties};
-pub use outpour_core::{ErrorCode, Fault, Path, Selector, TopicKind, Value, ValueType, Version};
+pub use outpour_core::{Epoch, ErrorCode, Fault, Path, Selector, TopicKind, Value, ValueType, Version};
 pub use publish::{Acknowledgement, Publish, UpdateStream};
 pub use session::{Session, connect};
 pub use subscription::Subscription;

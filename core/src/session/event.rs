@@ -229,6 +229,8 @@ pub struct Update {
     pub path: Path,
     /// What happened.
     pub kind: UpdateKind,
+    /// The life of the log that it happened in: versions and sequence numbers begin anew with each.
+    pub epoch: Epoch,
     /// How many bytes told of it.
     pub wire_bytes: usize,
 }

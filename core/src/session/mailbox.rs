@@ -114,31 +114,29 @@ impl Waiting {
     /// Lets a newer update take the place of older ones.
     fn merge(&mut self, update: Update) {
         let before = self.newest.take();
+        let epoch = update.epoch;
         let wire_bytes = update.wire_bytes + before.as_ref().map_or(0, |before| before.wire_bytes);
         let kind = match update.kind {
             UpdateKind::Removed => {
-                self.removal = Some(Update { path: update.path, kind: UpdateKind::Removed, wire_bytes });
+                self.removal = Some(Update { path: update.path, kind: UpdateKind::Removed, epoch, wire_bytes });
                 return;
             }
             // An event that there is no room for is missing.
             UpdateKind::Event { sequence, .. } => UpdateKind::Gap { first: sequence, last: sequence },
             kind => kind,
         };
-        let kind = match (before.map(|before| before.kind), kind) {
-            // Events that are not later are those of another log, which began anew.
-            (Some(UpdateKind::Gap { first, last: before }), UpdateKind::Gap { first: next, last }) if next > before => {
-                UpdateKind::Gap { first, last }
-            }
+        let kind = match (before.filter(|before| before.epoch == epoch).map(|before| before.kind), kind) {
+            (Some(UpdateKind::Gap { first, .. }), UpdateKind::Gap { last, .. }) => UpdateKind::Gap { first, last },
             (_, kind) => kind,
         };
-        self.newest = Some(Update { path: update.path, kind, wire_bytes });
+        self.newest = Some(Update { path: update.path, kind, epoch, wire_bytes });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::position::Version;
+    use crate::position::{Epoch, Version};
     use crate::value::Value;
     use alloc::format;
     use alloc::vec::Vec;
@@ -148,17 +146,18 @@ mod tests {
         Update {
             path: Path::new(path).unwrap(),
             kind: UpdateKind::Value { value, version: Version(version) },
+            epoch: Epoch([0; 16]),
             wire_bytes: 1,
         }
     }
 
     fn event(path: &str, sequence: u64) -> Update {
         let kind = UpdateKind::Event { value: Value::from(1), version: Version(sequence), sequence };
-        Update { path: Path::new(path).unwrap(), kind, wire_bytes: 1 }
+        Update { path: Path::new(path).unwrap(), kind, epoch: Epoch([0; 16]), wire_bytes: 1 }
     }
 
     fn removed(path: &str) -> Update {
-        Update { path: Path::new(path).unwrap(), kind: UpdateKind::Removed, wire_bytes: 1 }
+        Update { path: Path::new(path).unwrap(), kind: UpdateKind::Removed, epoch: Epoch([0; 16]), wire_bytes: 1 }
     }
 
     fn drain(mailbox: &mut Mailbox) -> Vec<Update> {

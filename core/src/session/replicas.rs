@@ -6,7 +6,7 @@ use bytes::Bytes;
 use core::ops::Bound;
 
 use crate::path::Path;
-use crate::position::{Partition, SubscriptionId, TopicNumber, Version};
+use crate::position::{Epoch, Partition, SubscriptionId, TopicNumber, Version};
 use crate::selector::Selector;
 use crate::time::Timestamp;
 use crate::value::{TopicKind, ValueType};
@@ -37,6 +37,8 @@ pub(super) struct KnownTopic {
     /// The sequence number of the event at the cursor.
     pub(super) sequence: u64,
     pub(super) value: Option<Bytes>,
+    /// The life of the log that the value is of.
+    pub(super) epoch: Epoch,
     /// The version of the value or newest event that the application was told.
     pub(super) version: Version,
     /// The sequence number of the newest event that the application was told of; `None` before the
@@ -88,6 +90,7 @@ impl KnownTopic {
             cursor: Version::NONE,
             sequence: 0,
             value: None,
+            epoch: Epoch([0; 16]),
             version: Version::NONE,
             told_sequence: None,
             received: Timestamp::ZERO,

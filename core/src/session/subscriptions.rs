@@ -157,7 +157,7 @@ impl Session {
             let held = topic.value.clone().filter(|_| topic.kind == TopicKind::Value);
             if let Some(value) = held.and_then(|bytes| Value::from_bytes(topic.value_type, bytes).ok()) {
                 let kind = UpdateKind::Value { value, version: topic.version };
-                let update = Update { path: topic.path.clone(), kind, wire_bytes: 0 };
+                let update = Update { path: topic.path.clone(), kind, epoch: topic.epoch, wire_bytes: 0 };
                 self.deliver(id, update, true);
             }
         }
@@ -274,7 +274,8 @@ impl Session {
     /// A topic is no more.
     pub(super) fn drop_topic(&mut self, key: TopicKey, wire_bytes: usize) {
         let Some(topic) = self.replicas.get(key) else { return };
-        let update = Update { path: topic.path.clone(), kind: UpdateKind::Removed, wire_bytes };
+        let (kind, epoch) = (UpdateKind::Removed, self.epoch.unwrap_or_default());
+        let update = Update { path: topic.path.clone(), kind, epoch, wire_bytes };
         self.deliver_to_all(key, &update, false);
         self.replicas.remove(key, self.requests);
     }

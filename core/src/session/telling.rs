@@ -155,6 +155,7 @@ impl Session {
         arriving: &mut Arriving,
     ) -> Result<(), Violation> {
         let Some(key) = self.topic(number)? else { return Ok(()) };
+        let epoch = self.epoch.unwrap_or_default();
         let Some(known) = self.replicas.get_mut(key) else { return Ok(()) };
         let version = known
             .cursor
@@ -176,9 +177,10 @@ impl Session {
         known.version = version;
         known.told_sequence = Some(sequence);
         known.value = Some(bytes);
+        known.epoch = epoch;
         known.received = arriving.now;
         let kind = UpdateKind::Event { value, version, sequence };
-        let update = Update { path: known.path.clone(), kind, wire_bytes: arriving.size };
+        let update = Update { path: known.path.clone(), kind, epoch, wire_bytes: arriving.size };
         self.tell(key, &update, is_first);
         Ok(())
     }
@@ -231,6 +233,7 @@ impl Session {
 
     /// A topic has a value: it is told unless it has been told before.
     fn set_value(&mut self, key: TopicKey, version: Version, bytes: Bytes, arriving: &Arriving) {
+        let epoch = self.epoch.unwrap_or_default();
         let Some(known) = self.replicas.get_mut(key) else { return };
         known.received = arriving.now;
         if version <= known.version && known.value.is_some() {
@@ -238,9 +241,10 @@ impl Session {
         }
         let Ok(value) = Value::from_bytes(known.value_type, bytes.clone()) else { return };
         known.version = version;
+        known.epoch = epoch;
         let is_first = known.value.replace(bytes).is_none();
         let kind = UpdateKind::Value { value, version };
-        let update = Update { path: known.path.clone(), kind, wire_bytes: arriving.size };
+        let update = Update { path: known.path.clone(), kind, epoch, wire_bytes: arriving.size };
         self.tell(key, &update, is_first);
     }
 
@@ -254,12 +258,13 @@ impl Session {
 
     /// Events up to this sequence number will not come: tells which of them are missing, if any.
     fn tell_gap(&mut self, key: TopicKey, sequence: u64, wire_bytes: usize) {
+        let epoch = self.epoch.unwrap_or_default();
         let Some(known) = self.replicas.get_mut(key) else { return };
         let Some(told) = known.told_sequence.filter(|told| *told < sequence) else { return };
         known.told_sequence = Some(sequence);
         let missed = MissedEvents { path: known.path.clone(), first: told + 1, last: sequence };
         let kind = UpdateKind::Gap { first: missed.first, last: missed.last };
-        let update = Update { path: known.path.clone(), kind, wire_bytes };
+        let update = Update { path: known.path.clone(), kind, epoch, wire_bytes };
         let is_first = known.value.is_none();
         self.deliver_to_all(key, &update, is_first);
         self.note_missed(missed);

@@ -49,6 +49,7 @@ pub struct Following {
 
 #[derive(Debug, Default)]
 struct Told {
+    epoch: Epoch,
     version: Version,
     value: Vec<u8>,
     sequence: Option<u64>,
@@ -121,13 +122,6 @@ impl Client {
             match event {
                 Event::Connected { epoch } if self.epoch != Some(epoch) => {
                     self.epoch = Some(epoch);
-                    // What waits is of the epoch before.
-                    self.read(usize::MAX)?;
-                    // Versions and sequence numbers begin anew.
-                    for told in self.following.values_mut().flat_map(|following| following.told.values_mut()) {
-                        told.version = Version::NONE;
-                        told.sequence = None;
-                    }
                 }
                 Event::Disconnected { code, detail, .. } | Event::Closed { code, detail } => {
                     self.last_error = format!("{code}: {detail}");
@@ -175,6 +169,10 @@ impl Following {
             return Err(format!("{path} was told to a subscriber of {}", self.selector));
         }
         let told = self.told.entry(path.to_owned()).or_default();
+        if told.epoch != update.epoch {
+            // Versions and sequence numbers begin anew.
+            (told.epoch, told.version, told.sequence) = (update.epoch, Version::NONE, None);
+        }
         match &update.kind {
             UpdateKind::Value { value, version } => {
                 if *version < told.version {
