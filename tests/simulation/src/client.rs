@@ -217,7 +217,7 @@ impl Following {
 
     /// The sequence number of the newest event, or of the newest one missing, that was told.
     #[must_use]
-    pub fn sequence(&self, path: &str) -> Option<u64> {
-        self.told.get(path)?.sequence
+    pub fn sequence(&self, path: &str, epoch: Option<Epoch>) -> Option<u64> {
+        self.told.get(path).filter(|told| Some(told.epoch) == epoch)?.sequence
     }
 }

@@ -400,6 +400,7 @@ impl World {
         if !client.unsettled.is_empty() {
             return fail(format!("{} publishes have no verdict", client.unsettled.len()));
         }
+        let epoch = client.session.epoch();
         for following in client.following.values() {
             let selected = self.model.topics.iter().filter(|(path, _)| following.selector.matches(path));
             for (path, topic) in selected {
@@ -410,8 +411,8 @@ impl World {
                     (TopicKind::Value, held) => {
                         return fail(format!("{path} is at {} and the application holds {held:?}", topic.version));
                     }
-                    (_, Some(_)) if following.sequence(path).is_some_and(|told| told != topic.sequence) => {
-                        let told = following.sequence(path);
+                    (_, Some(_)) if following.sequence(path, epoch).is_some_and(|told| told != topic.sequence) => {
+                        let told = following.sequence(path, epoch);
                         return fail(format!(
                             "{path} has {} events and the application was told {told:?}",
                             topic.sequence
