@@ -1,4 +1,4 @@
-//! `outpour bench resume` as a process: what it tells, and that every case comes to its end.
+//! `outpour bench resume` as a process: what it tells, and the bytes that resuming may take.
 #![allow(clippy::unwrap_used, reason = "a test may end in a panic")]
 
 use std::process::{Command, Output};
@@ -45,6 +45,23 @@ fn every_case_is_measured_beside_a_new_session() {
             for figure in ["up_bytes", "handshake_up_bytes", "handshake_down_bytes"] {
                 assert!((32..1024).contains(&bytes(case, session, figure)), "{figure} of {session}: {case}");
             }
+        }
+    }
+}
+
+#[test]
+fn going_on_costs_what_changed_on_any_gateway() {
+    let cases = cases(&["--topics", "1", "--topics", "100", "--topics", "1000"]);
+    assert_eq!(cases.len(), 16);
+    for case in &cases {
+        // Bytes are no matter of time: they are the same on any machine.
+        assert!(bytes(case, "resumed", "up_bytes") <= 256, "{case}");
+        if case["changed"] == 0 {
+            assert!(bytes(case, "resumed", "down_bytes") <= 256, "{case}");
+        } else {
+            assert!(case["beyond_delta_bytes"].as_f64().unwrap() <= 12.0, "{case}");
+            // The WebSocket handshake, and one more.
+            assert!(bytes(case, "resumed", "round_trips_to_first_update") <= 2, "{case}");
         }
     }
 }
