@@ -15,5 +15,6 @@ mod gateway;
 mod hostile;
 mod properties;
 mod publishing;
+mod recovery;
 mod telling;
 mod world;
