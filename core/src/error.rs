@@ -74,6 +74,8 @@ codes! {
     BadOptions = 4113, Caller, "bad-options", "An option is out of its range.";
     BadEndpoint = 4114, Caller, "bad-endpoint", "The address is not a ws:// or wss:// URL.";
     SessionTopics = 4115, Caller, "too-many-topics-selected", "The session selects more topics than it may: use narrower selectors, or raise limits.max_topics_per_session.";
+    Unauthenticated = 4116, Caller, "unauthenticated", "The client's credentials are missing or unknown to the gateway: check the token.";
+    CredentialsExpired = 4117, Caller, "credentials-expired", "The client's credentials have expired: get new ones and connect again.";
 
     MalformedFrame = 4200, Peer, "malformed-frame", "A frame could not be decoded.";
     UnexpectedFrame = 4201, Peer, "unexpected-frame", "A frame came that is not allowed at this point of the conversation.";

@@ -1,5 +1,6 @@
 //! The Outpour gateway: a pure broker, the fan-out to sessions, and the IO around them.
 
+pub mod auth;
 pub mod broker;
 pub mod config;
 pub mod fanout;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use outpour_core::{TopicKind, ValueType};
+use outpour_server::auth::{AuthError, Identity};
 use outpour_server::config::{Config, ConfigError, LogFormat, Overlay};
 use outpour_server::gateway::GatewayConfig;
 
@@ -44,12 +45,24 @@ fn everything_reaches_its_place() {
         shutdown_grace = "250ms"
         retry_after = "2m"
 
+        [auth]
+        required = true
+        grace = "3s"
+        [[auth.token]]
+        token = "0123456789abcdef"
+        principal = "anna"
+        expires = 1970-01-01T00:00:05Z
+        [[auth.token]]
+        sha256 = "9F9F5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929e"
+        principal = "bert"
+
         [limits]
         max_message = "8MiB"
         max_value = 65536
         max_topics = 1
         max_publishers = 2
         max_connections = 3
+        admissions_per_second = 12
         handshake_timeout = "4s"
         heartbeat = "5s"
         max_subscriptions_per_session = 6
@@ -83,6 +96,13 @@ fn everything_reaches_its_place() {
     assert_eq!((config.log.as_str(), config.log_format), ("warn,outpour_server=debug", LogFormat::Json));
     assert_eq!(gateway.shutdown_grace, Duration::from_millis(250));
     assert_eq!(gateway.retry_after, Duration::from_secs(120));
+    let shard = &gateway.shard;
+    assert_eq!(shard.credentials_grace, Duration::from_secs(3));
+    let identity = |at| shard.authenticator.authenticate(b"0123456789abcdef", at);
+    assert_eq!(identity(4_999), Ok(Identity { principal: "anna".into(), expires_ms: Some(5_000) }));
+    assert_eq!(identity(5_000), Err(AuthError::Expired));
+    assert_eq!(shard.authenticator.authenticate(b"", 0), Err(AuthError::Missing));
+    assert_eq!(gateway.admissions_per_second, 12);
     let (peer, broker) = (&gateway.shard.peer, &gateway.broker);
     assert_eq!((peer.max_message, peer.max_value, broker.max_value), (8 << 20, 65_536, 65_536));
     assert_eq!((broker.max_topics, broker.max_publishers, gateway.max_connections), (1, 2, 3));
@@ -307,6 +327,80 @@ fn beyond_the_machine_only_on_request() {
 }
 
 #[test]
+fn tokens_are_checked() {
+    const PRINCIPAL: &str = "principal = 'anna'";
+    for (text, sentence) in [
+        (
+            "[auth]\nrequired = true",
+            "gateway.toml:2:12: every client has to show a token, and none is known: give some in [[auth.token]] or \
+             auth.tokens_file",
+        ),
+        ("auth = 1", "gateway.toml:1:8: auth is a table: write [auth]"),
+        ("[auth]\ntoken = 'x'", "gateway.toml:2:9: auth.token is a list: write [[auth.token]]"),
+        ("[auth]\ntoken = ['x']", "gateway.toml:2:10: a token is a table: write [[auth.token]]"),
+        ("[[auth.token]]", "gateway.toml:1:1: this entry has no token: give token or sha256"),
+        (
+            "[[auth.token]]\ntoken = '0123456789abcdef'",
+            "gateway.toml:1:1: this token has no principal: say whose it is",
+        ),
+        (
+            "[[auth.token]]\ntoken = '0123456789abcde'",
+            "gateway.toml:2:9: a token has at least 16 bytes; draw one with: openssl rand -hex 16",
+        ),
+        (
+            "[[auth.token]]\nsha256 = '0123456789abcdef'",
+            "gateway.toml:2:10: a token's sha256 has 64 hexadecimal digits; make it with: printf %s TOKEN | sha256sum",
+        ),
+        // What was meant to be a secret is not repeated.
+        ("[[auth.token]]\ntoken = 12345", "gateway.toml:2:9: token can't be this: give a text of at least 16 bytes"),
+        (
+            "[[auth.token]]\nexpires = 2030-01-31",
+            "gateway.toml:2:11: expires can't be a date: give a date and time with its zone such as \
+             2030-01-31T12:00:00Z",
+        ),
+        (
+            "[[auth.token]]\nexpires = 'soon'",
+            "gateway.toml:2:11: expires can't be \"soon\": give a date and time with its zone such as \
+             2030-01-31T12:00:00Z",
+        ),
+        (
+            "[[auth.token]]\nname = 'anna'",
+            "gateway.toml:2:1: there is no key of a token \"name\"; docs/configuration.md lists them",
+        ),
+    ] {
+        assert_refused(text, sentence);
+    }
+    let entry = |token: &str| format!("[[auth.token]]\ntoken = '{token}'\n{PRINCIPAL}\n");
+    assert!(read(&entry("0123456789abcdef")).is_ok());
+    let twice = entry("0123456789abcdef").repeat(2);
+    assert_refused(&twice, "gateway.toml:4:1: another entry has the same token, and each stands for one principal");
+    let both = format!("{}sha256 = ''", entry("0123456789abcdef"));
+    assert!(read(&both).unwrap_err().to_string().contains("not as both"));
+    let error = with_environment("", &[("OUTPOUR_AUTH_REQUIERD", "true")]).unwrap_err().to_string();
+    assert!(error.contains("OUTPOUR_AUTH_REQUIERD"), "{error}");
+}
+
+#[test]
+fn tokens_may_be_in_a_file_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens.toml");
+    let name = file.to_str().unwrap();
+    let config =
+        || with_environment("listen = '0.0.0.0:0'\nauth.required = true", &[("OUTPOUR_AUTH_TOKENS_FILE", name)]);
+    assert!(config().unwrap_err().to_string().starts_with(&format!("{name} can't be read: ")));
+    fs::write(&file, "[[token]]\ntoken = '0123456789abcdef'\nprincipal = 'anna'\nexpires = '2030-01-31T12:00:00Z'")
+        .unwrap();
+    let authenticator = config().unwrap().gateway.shard.authenticator;
+    assert_eq!(authenticator.authenticate(b"0123456789abcdef", 0).unwrap().principal, "anna");
+    fs::write(&file, "[[token]]\ntoken = '0123456789abcdef'\nprincipal = ''").unwrap();
+    let error = config().unwrap_err().to_string();
+    assert_eq!(error, format!("{name}:1:1: a principal is a name of 1 to 1024 bytes without control characters"));
+    fs::write(&file, "[auth]").unwrap();
+    let error = config().unwrap_err().to_string();
+    assert_eq!(error, format!("{name}:1:2: a file of tokens has [[token]] entries and nothing else"));
+}
+
+#[test]
 fn variables_are_checked_like_the_file() {
     for (name, value, sentence) in [
         ("OUTPOUR_WORKERS", "", "environment variable OUTPOUR_WORKERS: workers can't be \"\": give 0 to 1024"),
@@ -318,7 +412,7 @@ fn variables_are_checked_like_the_file() {
         (
             "OUTPOUR_LIMITS_MAX_VALEU",
             "1MiB",
-            "environment variable OUTPOUR_LIMITS_MAX_VALEU: there is no such limit; docs/configuration.md lists them",
+            "environment variable OUTPOUR_LIMITS_MAX_VALEU: there is no such setting; docs/configuration.md lists them",
         ),
         (
             "OUTPOUR_ALLOW_ANONYMOUS",
@@ -366,7 +460,7 @@ fn the_example_shows_the_defaults() {
     config.gateway.broker.rules.clear();
     assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
     for setting in Config::settings() {
-        let key = setting.name().trim_start_matches("limits.");
+        let key = setting.name().rsplit('.').next().unwrap();
         assert!(text.contains(&format!("\n{key} = ")), "{key}");
     }
 }
@@ -385,7 +479,7 @@ fn the_documentation_has_every_setting_as_it_is() {
         assert!(text.contains(&row), "docs/configuration.md lacks the row\n{row}");
         assert!(text.contains(&format!("\n- `{}`: ", setting.name())), "{} is not explained", setting.name());
     }
-    for (key, form) in Config::rule_keys() {
+    for (key, form) in Config::rule_keys().iter().chain(Config::token_keys()) {
         assert!(text.contains(&format!("| `{key}` | {form} |")), "docs/configuration.md lacks | `{key}` | {form} |");
     }
 }

@@ -11,8 +11,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::loader::{Loader, named};
 use super::setting::{SETTINGS, Written};
-use super::{ConfigError, MAX_FILE, Origin, rule};
+use super::{ConfigError, MAX_FILE, Origin, credentials, rule};
+use crate::auth::{Token, Tokens};
 use crate::broker::TopicRule;
+
+/// The tables that hold settings.
+const TABLES: [&str; 3] = ["auth", "drain", "limits"];
 
 /// The text of a file.
 pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
@@ -33,19 +37,26 @@ pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
 /// Takes every setting of a file.
 pub(super) fn apply(loader: &mut Loader, name: &str, text: &str) -> Result<(), ConfigError> {
     let source = Source { name, text };
-    let table = DeTable::parse(text).map_err(|error| {
-        let problem = error.message().trim().replace('\n', ", ");
-        source.refuse(&error.span().unwrap_or(0..0), problem)
-    })?;
+    let table = source.parse()?;
     for (key, value) in in_order(table.get_ref()) {
         match (key.get_ref().as_ref(), value.get_ref()) {
-            ("limits", DeValue::Table(limits)) => {
-                for (key, value) in in_order(limits) {
-                    apply_setting(loader, source, &format!("limits.{}", key.get_ref()), key, value)?;
+            (table, DeValue::Table(settings)) if TABLES.contains(&table) => {
+                for (key, value) in in_order(settings) {
+                    match (table, key.get_ref().as_ref(), value.get_ref()) {
+                        ("auth", "token", DeValue::Array(tokens)) => {
+                            read_tokens(&mut loader.config.credentials.tokens, source, tokens)?;
+                        }
+                        ("auth", "token", _) => {
+                            return Err(source.refuse(&value.span(), "auth.token is a list: write [[auth.token]]"));
+                        }
+                        (_, name, _) => apply_setting(loader, source, &format!("{table}.{name}"), key, value)?,
+                    }
                 }
             }
             ("topic", DeValue::Array(rules)) => apply_rules(loader, source, rules, value.span())?,
-            ("limits", _) => return Err(source.refuse(&value.span(), "limits is a table: write [limits]")),
+            (table, _) if TABLES.contains(&table) => {
+                return Err(source.refuse(&value.span(), format!("{table} is a table: write [{table}]")));
+            }
             ("topic", _) => {
                 return Err(source.refuse(&value.span(), "topic is a list of rules: write [[topic]] for each"));
             }
@@ -62,7 +73,14 @@ struct Source<'a> {
     text: &'a str,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    fn parse(self) -> Result<Spanned<DeTable<'a>>, ConfigError> {
+        DeTable::parse(self.text).map_err(|error| {
+            let problem = error.message().trim().replace('\n', ", ");
+            self.refuse(&error.span().unwrap_or(0..0), problem)
+        })
+    }
+
     fn origin(self, span: &Range<usize>) -> Origin {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -96,7 +114,7 @@ fn apply_setting(
     value: &Value<'_>,
 ) -> Result<(), ConfigError> {
     let Some(setting) = named(name) else {
-        let known = SETTINGS.iter().map(super::Setting::name).chain(["limits", "topic"]);
+        let known = SETTINGS.iter().map(super::Setting::name).chain(TABLES).chain(["topic"]);
         return Err(source.refuse(&key.span(), unknown("setting", name, known)));
     };
     loader.apply(setting, &written(value), source.origin(&value.span()))
@@ -152,6 +170,47 @@ fn read_rule(source: Source<'_>, span: Range<usize>, keys: &DeTable<'_>) -> Resu
         }
         None => Ok(rule),
     }
+}
+
+/// Takes the tokens of a file that has nothing else.
+pub(super) fn apply_tokens(tokens: &mut Tokens, name: &str, text: &str) -> Result<(), ConfigError> {
+    let source = Source { name, text };
+    let table = source.parse()?;
+    for (key, value) in in_order(table.get_ref()) {
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            ("token", DeValue::Array(entries)) => read_tokens(tokens, source, entries)?,
+            _ => return Err(source.refuse(&key.span(), "a file of tokens has [[token]] entries and nothing else")),
+        }
+    }
+    Ok(())
+}
+
+fn read_tokens(tokens: &mut Tokens, source: Source<'_>, entries: &[Value<'_>]) -> Result<(), ConfigError> {
+    for entry in entries {
+        let token = read_token(source, entry)?;
+        tokens.add(token).map_err(|error| source.refuse(&entry.span(), error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn read_token(source: Source<'_>, table: &Value<'_>) -> Result<Token, ConfigError> {
+    let DeValue::Table(keys) = table.get_ref() else {
+        return Err(source.refuse(&table.span(), "a token is a table: write [[auth.token]]"));
+    };
+    let mut entry = credentials::Entry::default();
+    for (key, value) in in_order(keys) {
+        let name = key.get_ref().as_ref();
+        if credentials::KEYS.iter().all(|(known, _)| *known != name) {
+            let known = credentials::KEYS.iter().map(|key| key.0);
+            return Err(source.refuse(&key.span(), unknown("key of a token", name, known)));
+        }
+        let date = match value.get_ref() {
+            DeValue::Datetime(date) => Some(date),
+            _ => None,
+        };
+        entry.apply(name, &written(value), date).map_err(|problem| source.refuse(&value.span(), problem))?;
+    }
+    entry.finish().map_err(|problem| source.refuse(&table.span(), problem))
 }
 
 fn written<'t>(value: &'t Value<'_>) -> Written<'t> {

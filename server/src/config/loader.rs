@@ -1,12 +1,14 @@
 //! Laying one source of settings over the other, and what they have to agree on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use outpour_core::peer::FRAME_ROOM;
 
+use super::credentials::Credentials;
 use super::quantity::format_size;
 use super::setting::{SETTINGS, Setting, Written};
-use super::{Config, ConfigError, Origin, Overlay};
+use super::{Config, ConfigError, Origin, Overlay, file};
 
 /// A configuration on its way, and where each of its settings comes from.
 #[derive(Debug, Default)]
@@ -45,12 +47,12 @@ impl Loader {
                 self.apply(setting, &Written::Word(value), Origin::Variable(variable))?;
             }
         }
-        let limit = |name: &&String| name.starts_with("OUTPOUR_LIMITS_");
-        let unknown = variables.keys().filter(limit).find(|name| SETTINGS.iter().all(|it| it.variable() != **name));
+        let guards = |name: &&String| name.starts_with("OUTPOUR_LIMITS_") || name.starts_with("OUTPOUR_AUTH_");
+        let unknown = variables.keys().filter(guards).find(|name| SETTINGS.iter().all(|it| it.variable() != **name));
         match unknown {
             Some(name) => Err(ConfigError::Refused {
                 origin: Origin::Variable(name.clone()),
-                problem: "there is no such limit; docs/configuration.md lists them".into(),
+                problem: "there is no such setting; docs/configuration.md lists them".into(),
             }),
             None => Ok(()),
         }
@@ -103,14 +105,32 @@ impl Loader {
             return self.refuse(&["limits.max_session_memory", "limits.max_message"], problem);
         }
         let address = self.config.gateway.listen.ip().to_canonical();
-        if !address.is_loopback() && !self.config.allow_anonymous {
+        if !address.is_loopback() && !self.config.allow_anonymous && !self.config.credentials.tokens.is_required() {
             let problem = format!(
-                "{} can be reached from other machines, and anybody could read and write every topic, because there \
-                 is no authentication yet: listen on 127.0.0.1, or set allow_anonymous = true (--allow-anonymous) if \
-                 that is what you want",
+                "{} can be reached from other machines, and anybody could read and write every topic: set \
+                 auth.required = true and give tokens, listen on 127.0.0.1, or set allow_anonymous = true \
+                 (--allow-anonymous) if that is what you want",
                 self.config.gateway.listen,
             );
             return self.refuse(&["listen"], problem);
+        }
+        self.finish_credentials()
+    }
+
+    /// Puts the tokens of both places together.
+    fn finish_credentials(mut self) -> Result<Config, ConfigError> {
+        let Credentials { tokens_file, tokens } = &mut self.config.credentials;
+        if let Some(path) = tokens_file {
+            file::apply_tokens(tokens, &path.display().to_string(), &file::read(path)?)?;
+        }
+        if tokens.is_empty() && tokens.is_required() {
+            let problem = "every client has to show a token, and none is known: give some in [[auth.token]] or \
+                           auth.tokens_file"
+                .to_owned();
+            return self.refuse(&["auth.required"], problem);
+        }
+        if !tokens.is_empty() {
+            self.config.gateway.shard.authenticator = Arc::new(std::mem::take(tokens));
         }
         Ok(self.config)
     }

@@ -19,6 +19,7 @@
 //! # Ok::<(), outpour_server::config::ConfigError>(())
 //! ```
 
+mod credentials;
 mod error;
 mod file;
 mod loader;
@@ -31,6 +32,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::gateway::GatewayConfig;
+use credentials::Credentials;
 pub use error::{ConfigError, Origin};
 use loader::Loader;
 pub use setting::Setting;
@@ -49,6 +51,7 @@ pub struct Config {
     pub log: String,
     /// How to write the log.
     pub log_format: LogFormat,
+    credentials: Credentials,
 }
 
 /// How to write the log.
@@ -85,6 +88,7 @@ impl Default for Config {
             allow_anonymous: false,
             log: "info".into(),
             log_format: LogFormat::default(),
+            credentials: Credentials::default(),
         }
     }
 }
@@ -127,6 +131,12 @@ impl Config {
     #[must_use]
     pub fn settings() -> &'static [Setting] {
         &setting::SETTINGS
+    }
+
+    /// The keys of an `[[auth.token]]`, and what each may be.
+    #[must_use]
+    pub fn token_keys() -> &'static [(&'static str, &'static str)] {
+        &credentials::KEYS
     }
 
     /// The keys of a `[[topic]]` rule, and what each may be.

@@ -61,7 +61,7 @@ const fn time(
 }
 
 /// Every setting, in the order of the documentation.
-pub(super) static SETTINGS: [Setting; 23] = [
+pub(super) static SETTINGS: [Setting; 26] = [
     Setting {
         name: "listen",
         field: Field::Text { form: "an address and port such as 127.0.0.1:7400", get: listen, set: set_listen },
@@ -98,6 +98,29 @@ pub(super) static SETTINGS: [Setting; 23] = [
     },
     time("shutdown_grace", (0, 600_000), |c| c.gateway.shutdown_grace, |c, time| c.gateway.shutdown_grace = time),
     time("retry_after", (0, 3_600_000), |c| c.gateway.retry_after, |c, time| c.gateway.retry_after = time),
+    Setting {
+        name: "auth.required",
+        field: Field::Switch {
+            get: |config| config.credentials.tokens.is_required(),
+            set: |config, on| config.credentials.tokens.set_required(on),
+        },
+    },
+    Setting {
+        name: "auth.tokens_file",
+        field: Field::Text {
+            form: "the path of a TOML file, or \"\" for none",
+            get: |config| config.credentials.tokens_file.as_ref().map_or(String::new(), |it| it.display().to_string()),
+            set: |config, path| {
+                store(&mut config.credentials.tokens_file, Some(path).filter(|path| !path.is_empty()).map(Into::into))
+            },
+        },
+    },
+    time(
+        "auth.grace",
+        (0, 3_600_000),
+        |c| c.gateway.shard.credentials_grace,
+        |c, time| c.gateway.shard.credentials_grace = time,
+    ),
     size(
         "limits.max_message",
         (MIN_MESSAGE_BYTES as u64, MAX_MESSAGE_BYTES as u64),

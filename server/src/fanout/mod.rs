@@ -4,6 +4,7 @@
 //! topic that they select. Like the broker it is a pure state machine.
 
 mod fetching;
+mod greeting;
 mod matching;
 mod session;
 mod shard;

@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) resumed: bool,
     /// Until when it waits for the gateway to have read what the client was told elsewhere.
     pub(super) parked_until: Option<Timestamp>,
+    /// When the client's credentials, and so the session, end.
+    pub(super) expires: Option<Timestamp>,
     pub(super) subscriptions: Vec<Subscription>,
     /// The topics that the session selects, and its place among the subscribers of each.
     pub(super) topics: BTreeMap<TopicNumber, u32>,

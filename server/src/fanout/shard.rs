@@ -4,15 +4,17 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use outpour_core::peer::{Batch, Change, Peer, PeerConfig, PeerRequest, Reception, Topic};
+use outpour_core::peer::{Batch, Change, Peer, PeerConfig, PeerRequest, Topic};
 use outpour_core::wire::Condition;
 use outpour_core::{ErrorCode, Path, PublishNumber, SubscriptionId, Timestamp, TopicKind, TopicNumber, Version};
 use slab::Slab;
 
 use super::fetching::Fetching;
-use super::matching::{Start, remembers};
+use super::greeting::Hello;
+use super::matching::Start;
 use super::session::Session;
 use super::views::{View, Views};
+use crate::auth::{Anonymous, Authenticator};
 use crate::broker::{Broker, Outcome, SessionId};
 use crate::log::Record;
 use crate::topics::SelectorIndex;
@@ -29,11 +31,20 @@ pub struct ShardConfig {
     pub peer: Arc<PeerConfig>,
     /// The most topics that a session may select.
     pub max_topics_per_session: usize,
+    /// Who says who a client is.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// How long a session goes on after its credentials have expired.
+    pub credentials_grace: Duration,
 }
 
 impl Default for ShardConfig {
     fn default() -> Self {
-        Self { peer: Arc::new(PeerConfig::default()), max_topics_per_session: 1_000_000 }
+        Self {
+            peer: Arc::new(PeerConfig::default()),
+            max_topics_per_session: 1_000_000,
+            authenticator: Arc::new(Anonymous),
+            credentials_grace: Duration::ZERO,
+        }
     }
 }
 
@@ -52,11 +63,11 @@ pub struct Shard {
     pub(super) views: Views,
     pub(super) interests: SelectorIndex<(u32, SubscriptionId)>,
     /// Sessions with requests.
-    asking: VecDeque<u32>,
+    pub(super) asking: VecDeque<u32>,
     /// Sessions that were told more elsewhere than the broker has read.
-    parked: Vec<u32>,
+    pub(super) parked: Vec<u32>,
     /// Whether something may have changed for these.
-    stirred: bool,
+    pub(super) stirred: bool,
     /// Sessions with subscriptions or fetches that can go on.
     working: VecDeque<u32>,
     ready: VecDeque<u32>,
@@ -102,6 +113,7 @@ impl Shard {
             resume: None,
             resumed: false,
             parked_until: None,
+            expires: None,
             subscriptions: Vec::new(),
             topics: BTreeMap::new(),
             matching: VecDeque::new(),
@@ -210,43 +222,6 @@ impl Shard {
         }
     }
 
-    /// The client was told more at another gateway than this one has read: it is served when that is done.
-    fn park(&mut self, key: u32, now: Timestamp) {
-        if let Some(session) = self.sessions.get_mut(key as usize) {
-            session.parked_until = Some(now + self.config.peer.handshake_timeout);
-            self.parked.push(key);
-        }
-        self.reschedule(key);
-    }
-
-    /// Serves those that the broker has caught up with, and sends away who would have to wait too long.
-    fn unpark(&mut self, broker: &Broker, now: Timestamp) {
-        self.stirred = false;
-        let sessions = &mut self.sessions;
-        let asking = &mut self.asking;
-        let mut late = Vec::new();
-        self.parked.retain(|key| {
-            let Some(session) = sessions.get_mut(*key as usize) else { return false };
-            let is_read = session.resume.as_ref().is_none_or(|point| point.newest() <= broker.head());
-            let is_late = session.parked_until.is_some_and(|until| until <= now);
-            if is_read || is_late {
-                session.parked_until = None;
-                if !session.asking {
-                    session.asking = true;
-                    asking.push_back(*key);
-                }
-                if !is_read {
-                    late.push(*key);
-                }
-            }
-            !is_read && !is_late
-        });
-        for key in late {
-            let code = ErrorCode::Lagging;
-            self.say_goodbye(key, code, code.message(), Duration::ZERO);
-        }
-    }
-
     fn handle_request(&mut self, key: u32, request: PeerRequest, broker: &mut Broker, wall_ms: u64, now: Timestamp) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         // A client reads its own writes.
@@ -254,18 +229,9 @@ impl Shard {
             broker.commit();
         }
         match request {
-            PeerRequest::Hello { publisher, settled, resume, .. } => {
-                let resume = resume.filter(|point| point.epoch == broker.epoch());
-                if resume.as_ref().is_some_and(|point| point.newest() > broker.head()) {
-                    self.park(key, now);
-                }
-                let Some(session) = self.sessions.get_mut(key as usize) else { return };
-                session.resumed = resume.as_ref().is_some_and(|point| remembers(broker, point));
-                session.resume = resume.map(Arc::new);
-                let (applied, resumed) = (broker.greet(publisher, settled), session.resumed);
-                let reception = Reception { epoch: broker.epoch(), applied, resumed, principal: "" };
-                session.peer.welcome(&reception, now);
-                self.reschedule(key);
+            PeerRequest::Hello { publisher, settled, resume, credentials } => {
+                let hello = Hello { publisher, settled, resume, credentials };
+                self.greet(key, hello, broker, wall_ms, now);
             }
             PeerRequest::Subscribe { id, selector, interval, from, resume } => {
                 self.subscribe(key, id, &selector, interval, from, resume);
@@ -445,6 +411,7 @@ impl Shard {
             let Some(session) = self.sessions.get_mut(key as usize) else { continue };
             session.alarm = None;
             session.peer.handle_timeout(now);
+            session.end_expired(now);
             self.reschedule(key);
             self.wake(key);
         }
@@ -452,9 +419,9 @@ impl Shard {
 
     /// Sets the session's alarm if it has to ring earlier than it would. That it may have to ring
     /// later is found out when it rings, so that sending costs no change of alarms.
-    fn reschedule(&mut self, key: u32) {
+    pub(super) fn reschedule(&mut self, key: u32) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
-        let timeouts = session.peer.poll_timeout().into_iter().chain(session.parked_until);
+        let timeouts = session.peer.poll_timeout().into_iter().chain(session.parked_until).chain(session.expires);
         let Some(timeout) = timeouts.min() else { return };
         if session.alarm.is_some_and(|alarm| alarm <= timeout) {
             return;
