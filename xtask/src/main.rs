@@ -5,6 +5,7 @@ mod demo;
 mod fuzz;
 mod interop;
 mod layers;
+mod mentions;
 mod project;
 mod size;
 mod test;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::{
-    Result, fuzz, interop, layers,
+    Result, fuzz, interop, layers, mentions,
     project::{Project, run as run_command},
     size, tools,
 };
@@ -34,6 +34,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "format", run: format },
     Step { name: "file-size", run: size::check },
+    Step { name: "mentions", run: mentions::check },
     Step { name: "clippy", run: clippy },
     Step { name: "rustdoc", run: rustdoc },
     Step { name: "layers", run: layers::check },
