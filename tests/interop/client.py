@@ -27,8 +27,10 @@ class Topic:
 
     def __init__(self, path):
         self.path = path
-        self.number = None
-        self.last_number = None  # that of the connection before, in the same epoch
+        self.number = None  # in this epoch, on every gateway
+        self.announced = False  # on this connection
+        self.carried = False  # the hello of this connection said where we are with it
+        self.cursor = self.sequence = 0
         self.version = 0
         self.value = None
         self.events = []
@@ -39,12 +41,19 @@ class Topic:
 
     def announce(self, frame, number):
         self.number = number
+        self.announced = True
         self.partition = frame["partition"]
         self.kind = frame["topic_kind"]
         self.type = frame["type"]
         self.cursor = frame["version"]
         self.sequence = frame["sequence"]
         self.repairing = False
+
+    def settle(self):
+        """Goes back to what the application was told last. Gives its version, or 0 if nothing can be continued."""
+        if self.version > self.cursor:
+            self.cursor, self.sequence = self.version, self.told_sequence or self.sequence
+        return 0 if self.repairing else self.cursor
 
     def note_missing(self, sequence):
         told = sequence if self.told_sequence is None else self.told_sequence
@@ -77,9 +86,11 @@ class Client:
         self.close_code = None
         self.epoch = None
         self.topics = {}  # by path
-        self.numbers = {}  # by number, on this connection; also those that nothing selects any more
+        self.numbers = {}  # by number; also those that nothing selects any more
         self.marks = {}
-        self.subscriptions = {}  # id: the frame, and whether it has been answered
+        self.resume_marks = {}  # where the next connection goes on from
+        self.returning = set()  # subscriptions repeated on this connection that have not been answered
+        self.subscriptions = {}  # id: the frame, and whether it has been answered in this epoch
         self.subscribed = {}
         self.refused = {}
         self.fetches = {}
@@ -106,28 +117,43 @@ class Client:
             self.url, subprotocols=[wire.SUBPROTOCOL], compression=None, max_size=self.max_message, ping_interval=None
         )
         assert self.socket.subprotocol == wire.SUBPROTOCOL
+        if self.welcome and not self.returning:
+            self.resume_marks = dict(self.marks)
         self.welcome = self.goodbye = self.close_code = None
-        self.numbers = {}
+        hello = {
+            "frame": "hello",
+            "major": wire.MAJOR,
+            "minor": wire.MINOR,
+            "publisher": self.publisher,
+            "settled": min(self.unacknowledged, default=self.last_number + 1) - 1,
+            "max_message": self.max_message,
+            "agent": "interop",
+        }
         for topic in self.topics.values():
-            topic.last_number = topic.last_number if topic.number is None else topic.number
-            topic.number = None
-        await self.say(
-            frame="hello",
-            major=wire.MAJOR,
-            minor=wire.MINOR,
-            publisher=self.publisher,
-            settled=min(self.unacknowledged, default=self.last_number + 1) - 1,
-            max_message=self.max_message,
-            agent="interop",
-        )
+            topic.announced = topic.carried = False
+        if any(complete for _, complete in self.subscriptions.values()):
+            hello["resume"] = self.resume_point()
+        frames = [hello]
+        for frame, complete in self.subscriptions.values():
+            frames.append({**frame, "resume": True} if complete else frame)
+        self.returning = set(self.subscriptions)
+        await self.socket.send(b"".join(wire.encode("client", frame) for frame in frames))
         self.reader = asyncio.create_task(self.read())
         await self.until(lambda: self.welcome)
-        for frame, complete in self.subscriptions.values():
-            if complete and 0 in self.marks:
-                frame = {**frame, "from": {"after": self.marks[0]}}
-            await self.say(**frame)
         for frame in self.unacknowledged.values():
             await self.say(**frame)
+
+    def resume_point(self):
+        exceptions = []
+        for topic in self.topics.values():
+            resumed = (frame for frame, complete in self.subscriptions.values() if complete)
+            if any(matches(frame["selector"].decode(), topic.path) for frame in resumed):
+                topic.carried = True
+                held = topic.settle()
+                if topic.repairing or held > self.resume_marks.get(topic.partition, 0):
+                    exceptions.append([topic.number, held])
+        marks = [list(mark) for mark in self.resume_marks.items()]
+        return {"epoch": self.epoch, "marks": marks, "exceptions": sorted(exceptions)}
 
     async def say(self, **frame):
         await self.socket.send(wire.encode("client", frame))
@@ -217,9 +243,12 @@ class Client:
         self.welcome = frame
         if frame["epoch"] != self.epoch:
             self.epoch = frame["epoch"]
-            self.marks = {}
+            self.resume_marks, self.numbers = {}, {}
+            for subscription in self.subscriptions.values():
+                subscription[1] = False
             for topic in self.topics.values():
-                topic.version, topic.told_sequence, topic.last_number = 0, None, None
+                topic.version, topic.told_sequence, topic.number, topic.carried = 0, None, None, False
+        self.marks = dict(self.resume_marks)
 
     async def on_goodbye(self, frame):
         self.goodbye = frame
@@ -233,7 +262,7 @@ class Client:
     async def on_announce(self, frame):
         path, number = frame["path"], frame["topic"]
         held = self.topics.get(path)
-        if held is None or {held.number, held.last_number} - {number, None}:
+        if held is None or held.number not in (number, None):
             held = Topic(path)  # new, or removed and created anew
         if self.selects(path):
             self.topics[path] = held
@@ -311,8 +340,9 @@ class Client:
         return topic.partition, topic.cursor
 
     async def on_removed(self, frame):
-        topic = self.topic(frame)
-        del self.numbers[frame["topic"]]
+        if frame["topic"] not in self.numbers:
+            return None  # it came and went while we were away
+        topic = self.numbers.pop(frame["topic"])
         if self.topics.get(topic.path) is topic:
             del self.topics[topic.path]
         return topic.partition, frame["version"]
@@ -322,15 +352,19 @@ class Client:
             subscription = self.subscriptions[frame["id"]]
             subscription[1] = True
             self.subscribed[frame["id"]] = frame["topics"]
-            # What matches, and was not announced on this connection, is no more.
+            self.returning.discard(frame["id"])
+            # What matches, and was neither carried over nor announced on this connection, is no more.
             selector = subscription[0]["selector"].decode()
-            for path in [
-                path for path, topic in self.topics.items() if topic.number is None and matches(selector, path)
-            ]:
-                del self.topics[path]
+            resumed = self.welcome.get("resumed", False)
+            self.topics = {
+                path: topic
+                for path, topic in self.topics.items()
+                if topic.announced or resumed and topic.carried or not matches(selector, path)
+            }
 
     async def on_refused(self, frame):
         self.refused[frame["request"], frame["id"]] = frame["code"]
+        self.returning -= {frame["id"]} if frame["request"] == "subscription" else set()
         self.subscriptions.pop(frame["id"] if frame["request"] == "subscription" else None, None)
 
     async def on_ack(self, frame):
@@ -367,6 +401,7 @@ class Client:
 
     async def unsubscribe(self, id):
         del self.subscriptions[id]
+        self.returning.discard(id)
         self.topics = {path: topic for path, topic in self.topics.items() if self.selects(path)}
         await self.say(frame="unsubscribe", id=id)
 

@@ -25,6 +25,8 @@ def frame_from_json(direction, frame):
     """The fields that are bytes, as bytes."""
     _, fields = wire.KINDS[direction][frame["frame"]]
     kinds = dict(wire.expand(fields, frame))
+    if "extensions" in kinds:
+        kinds |= {name: field for name, (_, field) in kinds["extensions"].known.items()}
     raw = {name for name, kind in kinds.items() if type(kind) in (wire.Bytes, wire.Rest)}
     return {name: from_json(value) if name in raw else value for name, value in frame.items()}
 

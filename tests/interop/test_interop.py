@@ -264,6 +264,34 @@ async def test_removal_and_a_new_life(url):
         assert [(sequence, value) for sequence, _, value in third.events] == [(1, b"[]")] and not third.missing
 
 
+async def test_only_what_changed_is_told_after_a_lost_connection(url):
+    async with Client(url) as client, Client(url) as follower:
+        value = b"a value that is long enough for a delta to pay, and longer than that: %d"
+        for n in range(50):
+            await client.publish(f"again/{n}", "set", type="text", value=value % n)
+        await client.settled()
+        id = await follower.subscribe("again/*")
+        await follower.drop()
+        held = dict(follower.topics)
+        counts = dict(follower.counts)
+        _, changed = await client.ask("again/7", "set", type="text", value=value % 777)
+        await client.ask("again/8", "remove")
+        _, created = await client.ask("again/new", "set", type="text", value=b"new")
+        await follower.connect()
+        await follower.until(lambda: not follower.returning)
+        assert follower.welcome["resumed"]
+        assert (await follower.told("again/7", changed)).value == value % 777
+        assert (await follower.told("again/new", created)).announced
+        assert "again/8" not in follower.topics and follower.subscribed[id] == 50
+        assert [follower.counts[name] - counts[name] for name in ("delta", "snapshot", "repair")] == [1, 1, 0]
+        assert [path for path, topic in follower.topics.items() if topic.announced] == ["again/new"]
+        assert all(follower.topics[path] is topic for path, topic in held.items() if path != "again/8")
+        # What follows counts on from what is held.
+        _, version = await client.ask("again/30", "set", type="text", value=value % 3030)
+        await follower.told("again/30", version)
+        assert follower.counts["delta"] - counts["delta"] == 2 and follower.counts["repair"] == counts["repair"]
+
+
 async def test_subscriptions_end(url):
     async with Client(url) as client:
         first = await client.subscribe("ends/*")

@@ -185,6 +185,19 @@ class Rest:
         return reader.rest()
 
 
+class Tail:
+    """All that is left, as text."""
+
+    def write(self, text):
+        return text.encode()
+
+    def read(self, reader):
+        try:
+            return reader.rest().decode()
+        except UnicodeDecodeError:
+            raise WireError("not UTF-8") from None
+
+
 class List:
     """Up to 16 numbers."""
 
@@ -217,17 +230,69 @@ class Naming:
         return {("define", "alias")[form]: alias}
 
 
-class Extensions:
-    """What a newer minor version may have added: skipped."""
+class Entries:
+    """Up to 4,096 pairs of a number and a version; in rising order of the numbers if they must be."""
 
-    def write(self, extensions):
-        return b"".join(write_varint(tag) + Bytes().write(data) for tag, data in extensions)
+    def __init__(self, rising=False):
+        self.rising = rising
+
+    def write(self, entries):
+        return write_varint(len(entries)) + b"".join(map(write_varint, (part for entry in entries for part in entry)))
 
     def read(self, reader):
-        extensions = []
+        length = reader.varint()
+        if length > 4096:
+            raise WireError("too long")
+        entries = [[ID.read(reader), reader.varint()] for _ in range(length)]
+        numbers = [number for number, _ in entries]
+        if self.rising and sorted(set(numbers)) != numbers:
+            raise WireError("out of order")
+        return entries
+
+
+class ResumePoint:
+    def fields(self):
+        return [("epoch", Identity()), ("marks", Entries()), ("exceptions", Entries(rising=True))]
+
+    def write(self, point):
+        return b"".join(field.write(point[name]) for name, field in self.fields())
+
+    def read(self, reader):
+        return {name: field.read(reader) for name, field in self.fields()}
+
+
+class Flag:
+    """Nothing: being there is all it says."""
+
+    def write(self, flag):
+        return b""
+
+    def read(self, reader):
+        reader.rest()
+        return True
+
+
+class Extensions:
+    """Fields that may be left out; what a newer minor version may have added is skipped."""
+
+    def __init__(self, **known):
+        self.known = known
+
+    def write(self, frame):
+        fields = [(tag, field.write(frame[name])) for name, (tag, field) in self.known.items() if name in frame]
+        return b"".join(write_varint(tag) + Bytes().write(data) for tag, data in fields)
+
+    def read(self, reader):
+        names = {tag: (name, field) for name, (tag, field) in self.known.items()}
+        fields = {}
         while reader:
-            extensions.append((reader.varint(), Bytes().read(reader)))
-        return extensions
+            tag, content = reader.varint(), Reader(Bytes().read(reader))
+            if tag in names:
+                name, field = names[tag]
+                fields[name] = field.read(content)
+                if content:
+                    raise WireError("trailing")
+        return fields
 
 
 ID = Varint(32)
@@ -275,14 +340,23 @@ CLIENT = {
                     ("settled", Varint()),
                     ("max_message", Varint()),
                     ("agent", Text(MAX_TEXT)),
-                    EXTENSIONS,
+                    ("extensions", Extensions(resume=(1, ResumePoint()), credentials=(2, Rest()))),
                 ]
                 if frame["major"] == MAJOR
                 else [("unread", Rest())]
             ),
         ],
     ),
-    2: ("subscribe", [("id", ID), ("selector", Bytes()), ("max_rate", Varint()), ("from", FROM), EXTENSIONS]),
+    2: (
+        "subscribe",
+        [
+            ("id", ID),
+            ("selector", Bytes()),
+            ("max_rate", Varint()),
+            ("from", FROM),
+            ("extensions", Extensions(resume=(1, Flag()))),
+        ],
+    ),
     3: ("unsubscribe", [("id", ID)]),
     4: (
         "publish",
@@ -345,7 +419,7 @@ GATEWAY = {
             ("max_in_flight", Varint()),
             ("max_subscriptions", Varint()),
             ("applied", Varint()),
-            EXTENSIONS,
+            ("extensions", Extensions(resumed=(1, Flag()), principal=(2, Tail()))),
         ],
     ),
     11: ("subscribed", [("id", ID), ("topics", Varint())]),
@@ -401,10 +475,10 @@ def encode(direction, frame):
     kind, fields = KINDS[direction][frame["frame"]]
     body = b""
     for name, field in expand(fields, frame):
-        if name in frame:
+        if name == "extensions":
+            body += field.write(frame)
+        elif name != "unread":
             body += field.write(frame[name])
-        elif name not in ("extensions", "unread"):
-            raise KeyError(name)
     return encode_raw(kind, body)
 
 
@@ -430,7 +504,9 @@ def decode(direction, message):
         frame = {"frame": name}
         for field_name, field in expand(fields, frame):
             value = field.read(body)
-            if field_name not in ("extensions", "unread"):
+            if field_name == "extensions":
+                frame.update(value)
+            elif field_name != "unread":
                 frame[field_name] = value
         if body:
             raise WireError("trailing")
