@@ -8,10 +8,10 @@ use outpour_core::wire::{
     Welcome, WireError, read_varint, varint_len, write_varint,
 };
 use outpour_core::{
-    Epoch, FetchId, Partition, Path, PublishNumber, PublisherId, SubscriptionId, TopicKind, TopicNumber, ValueType,
-    Version,
+    Epoch, FetchId, Partition, Path, PublishNumber, PublisherId, ResumePoint, SubscriptionId, TopicKind, TopicNumber,
+    ValueType, Version,
 };
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -112,26 +112,28 @@ fn publish() -> impl Strategy<Value = Publish<'static>> {
 }
 
 fn client_frame() -> impl Strategy<Value = ClientFrame<'static>> {
-    let hello = (number(), any::<[u8; 16]>(), publish_number(), number(), text()).prop_map(
-        |(minor, publisher, settled, max_message, agent)| Hello {
+    let numbers = (number(), publish_number(), number());
+    let hello = (numbers, any::<[u8; 16]>(), text(), option::of(resume_point()), bytes()).prop_map(
+        |((minor, settled, max_message), publisher, agent, resume, credentials)| Hello {
             major: 1,
             minor,
             publisher: PublisherId(publisher),
             settled,
             max_message,
             agent,
-            resume: None,
-            credentials: &[],
+            resume,
+            credentials,
         },
     );
-    let subscribe =
-        (small(), bytes(), number(), history_start()).prop_map(|(id, selector, max_rate_millihertz, from)| Subscribe {
+    let subscribe = (small(), bytes(), number(), history_start(), any::<bool>()).prop_map(
+        |(id, selector, max_rate_millihertz, from, resume)| Subscribe {
             id: SubscriptionId(id),
             selector,
             max_rate_millihertz,
             from,
-            resume: false,
-        });
+            resume,
+        },
+    );
     let fetch = (small(), bytes(), option::of(history_start()), number())
         .prop_map(|(id, selector, history, limit)| ClientFrame::Fetch { id: FetchId(id), selector, history, limit });
     prop_oneof![
@@ -150,6 +152,15 @@ fn topic() -> impl Strategy<Value = TopicNumber> {
     small().prop_map(TopicNumber)
 }
 
+fn resume_point() -> impl Strategy<Value = ResumePoint> {
+    let marks = vec((small().prop_map(Partition), version()), 0..4);
+    (any::<[u8; 16]>(), marks, btree_map(topic(), version(), 0..8)).prop_map(|(epoch, marks, exceptions)| ResumePoint {
+        epoch: Epoch(epoch),
+        marks,
+        exceptions: exceptions.into_iter().collect(),
+    })
+}
+
 fn welcome() -> impl Strategy<Value = Welcome<'static>> {
     let limits = (number(), number(), number(), number(), number());
     (number(), number(), any::<[u8; 16]>(), limits, publish_number()).prop_map(
@@ -164,7 +175,7 @@ fn welcome() -> impl Strategy<Value = Welcome<'static>> {
                 max_in_flight,
                 max_subscriptions,
                 applied,
-                resumed: false,
+                resumed: major % 2 == 1,
                 principal: "anna",
             }
         },

@@ -344,7 +344,7 @@ fn welcome() -> impl Strategy<Value = Vec<u8>> {
             max_in_flight: max_value % 7,
             max_subscriptions: 4,
             applied: PublishNumber(max_value),
-            resumed: false,
+            resumed: max_value % 2 == 1,
             principal: "",
         })
         .encode(&mut message);

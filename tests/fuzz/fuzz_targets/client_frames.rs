@@ -8,7 +8,7 @@ fuzz_target!(|message: &[u8]| {
     for raw in Frames::new(message) {
         let Ok(raw) = raw else { return };
         let Ok(Some(frame)) = ClientFrame::decode(raw) else { continue };
-        if matches!(frame, ClientFrame::Hello(hello) if hello.major != PROTOCOL_MAJOR) {
+        if matches!(frame, ClientFrame::Hello(ref hello) if hello.major != PROTOCOL_MAJOR) {
             // Of another major version only the versions can be read.
             continue;
         }

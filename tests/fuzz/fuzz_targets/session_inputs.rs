@@ -62,7 +62,7 @@ fn frame(step: &Step<'_>) -> Option<Vec<u8>> {
             max_in_flight: max_in_flight.into(),
             max_subscriptions: 8,
             applied: PublishNumber(0),
-            resumed: false,
+            resumed: max_in_flight % 2 == 1,
             principal: "",
         }),
         Step::Announce { topic, path, event, version, sequence } => GatewayFrame::Announce(Announce {
