@@ -15,7 +15,7 @@ mod random;
 mod witness;
 
 pub use follower::{Follower, eager, event_topic};
-pub use process::{Gateway, Process};
+pub use process::{Gateway, Process, free_port};
 pub use proxy::{Connection, Direction, Ending, Fault, Flow, Proxy, Rule, Which};
 pub use random::Random;
 pub use witness::{Observation, What, Witness};

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -110,6 +111,14 @@ impl Process {
         assert!(status.success(), "{status}: {}", self.log());
     }
 
+    /// How much memory it has.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let id = self.child.id().unwrap();
+        let pages = std::fs::read_to_string(format!("/proc/{id}/statm")).unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * rustix::param::page_size() as u64
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())).unwrap();
@@ -176,5 +185,18 @@ impl Gateway {
     #[must_use]
     pub fn url(&self) -> String {
         format!("ws://{}", self.address)
+    }
+}
+
+/// A port of 127.0.0.1 that is free, and that the system gives to nobody by itself.
+#[must_use]
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() as u16);
+        let port = 12_000 + offset % 18_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }

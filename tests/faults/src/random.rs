@@ -37,4 +37,10 @@ impl Random {
     pub const fn up_to(&mut self, bound: Duration) -> Duration {
         Duration::from_micros(self.below(bound.as_micros() as u64 + 1))
     }
+
+    /// Letters that no delta makes small.
+    #[must_use]
+    pub fn text(&mut self, length: usize) -> String {
+        (0..length).map(|_| char::from(b'a' + self.below(26) as u8)).collect()
+    }
 }

@@ -1,4 +1,9 @@
 //! Each fault against real gateways and clients; `docs/testing.md` says which test is for which.
 #![allow(clippy::unwrap_used, reason = "a test may end in a panic")]
 
+mod crashes;
+mod crowd;
 mod cuts;
+mod publishing;
+mod slow;
+mod stalls;

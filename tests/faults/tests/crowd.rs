@@ -1,0 +1,48 @@
+//! Many clients, and gateways that come and go.
+
+use std::time::Duration;
+
+use outpour::{SessionBuilder, Value};
+use outpour_faults::{Follower, Gateway, eager, free_port};
+
+const CLIENTS: usize = 1000;
+const LIVES: u64 = 10;
+const TOPICS: usize = 10;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_clients_survive_ten_gateways_on_alternating_ports() {
+    raise_descriptor_limit();
+    let addresses = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let urls = addresses.clone().map(|address| format!("ws://{address}"));
+    let publisher = eager(&urls[0]).or_at(&urls[1]).start().unwrap();
+    let mut followers: Vec<_> = (0..CLIENTS)
+        .map(|n| {
+            let session = SessionBuilder::new(&urls[n % 2])
+                .or_at(&urls[1 - n % 2])
+                .backoff(Duration::from_millis(200), Duration::from_secs(1))
+                .start()
+                .unwrap();
+            Follower::over(&format!("client {n}"), session, &format!("c/{}/*", n % TOPICS))
+        })
+        .collect();
+    for life in 1..=LIVES {
+        let mut gateway = Gateway::start_at(&addresses[life as usize % 2], &[], &[]).await;
+        let value = |n: u64| format!("{{\"life\":{life},\"n\":{n}}}");
+        for n in 1..=20 {
+            for topic in 0..TOPICS {
+                publisher.set(&format!("c/{topic}/v"), Value::json(value(n))).await.unwrap();
+            }
+        }
+        for (n, follower) in followers.iter_mut().enumerate() {
+            let topic = format!("c/{}/v", n % TOPICS);
+            follower.until(|witness| witness.value(&topic) == Some(&value(20))).await;
+        }
+        gateway.process.kill().await;
+    }
+}
+
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+}
