@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use outpour_server::config::{Config, LogFormat, Overlay};
+use outpour_server::config::{Config, FsyncPolicy, LogFormat, Overlay};
 use outpour_server::gateway::Gateway;
-use outpour_server::log::MemoryLog;
+use outpour_server::log::{DiskLog, Log, MemoryLog};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -36,12 +36,28 @@ pub(crate) struct Arguments {
     /// Let pages from this origin (https://example.com, or *) connect; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     allowed_origin: Vec<String>,
+    /// Keep the data in this directory, so that it survives the gateway; without, it is in memory only
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// When data is made durable against a crash of the machine [default: interval]
+    #[arg(long, value_name = "WHEN")]
+    fsync: Option<Fsync>,
     /// What to log: off, error, warn, info, debug or trace, or TARGET=LEVEL, or several with commas [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
     /// How to write the log [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Fsync {
+    /// Before it is told or acknowledged
+    Always,
+    /// In the background, a second later (fsync_interval)
+    Interval,
+    /// When the operating system does
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -88,6 +104,12 @@ impl Arguments {
                 Format::Text => LogFormat::Text,
                 Format::Json => LogFormat::Json,
             }),
+            data: self.data.clone(),
+            fsync: self.fsync.map(|fsync| match fsync {
+                Fsync::Always => FsyncPolicy::Always,
+                Fsync::Interval => FsyncPolicy::Interval,
+                Fsync::Never => FsyncPolicy::Never,
+            }),
         }
     }
 }
@@ -106,16 +128,26 @@ fn raise_descriptor_limit(connections: usize) {
 }
 
 fn start(config: Config) -> Result<Gateway, String> {
-    let log = MemoryLog::fresh().map_err(|error| format!("there is no randomness for the log's epoch: {error}"))?;
+    let log = open_log(&config)?;
     let Config { gateway, allow_anonymous, .. } = config;
     let (listen, workers, rules) = (gateway.listen, gateway.workers, gateway.broker.rules.len());
-    let gateway = Gateway::start(gateway, Box::new(log))
+    let gateway = Gateway::start(gateway, log)
         .map_err(|error| format!("can't listen on {listen}: {error}; choose another address with --listen"))?;
     tracing::info!(address = %gateway.address(), workers, rules, version = env!("CARGO_PKG_VERSION"), "started");
     if allow_anonymous {
         tracing::warn!("anybody who can reach the gateway may read and write every topic (allow_anonymous)");
     }
     Ok(gateway)
+}
+
+fn open_log(config: &Config) -> Result<Box<dyn Log>, String> {
+    let Some(directory) = &config.data else {
+        let log = MemoryLog::fresh().map_err(|error| format!("there is no randomness for the log's epoch: {error}"))?;
+        return Ok(Box::new(log));
+    };
+    let log = DiskLog::open(directory, config.disk_options()).map_err(|error| error.to_string())?;
+    tracing::info!(directory = %directory.display(), epoch = %log.epoch(), fsync = config.fsync.name(), "data is kept");
+    Ok(Box::new(log))
 }
 
 /// The log goes to standard error: standard output has the address alone.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use outpour_core::{TopicKind, ValueType};
 use outpour_server::auth::{AuthError, Identity};
-use outpour_server::config::{Config, ConfigError, LogFormat, Overlay};
+use outpour_server::config::{Config, ConfigError, FsyncPolicy, LogFormat, Overlay};
 use outpour_server::gateway::GatewayConfig;
+use outpour_server::log::Fsync;
 
 fn read(text: &str) -> Result<Config, ConfigError> {
     Config::read("gateway.toml", text, [], &Overlay::default())
@@ -149,12 +150,16 @@ fn a_flag_goes_before_a_variable_and_that_before_the_file() {
         allowed_origins: Some(vec!["*".into()]),
         log: Some("trace".into()),
         log_format: Some(LogFormat::Text),
+        data: Some("/var/lib/outpour".into()),
+        fsync: Some(FsyncPolicy::Always),
     };
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let over_all = Config::read("gateway.toml", file, variables, &overlay).unwrap();
     assert_eq!((over_all.log.as_str(), over_all.gateway.workers, over_all.log_format), ("trace", 4, LogFormat::Text));
     assert_eq!((over_all.gateway.listen.port(), over_all.allow_anonymous), (9, true));
     assert_eq!(over_all.gateway.upgrade.allowed_origins, ["*"]);
+    assert_eq!(over_all.data.as_deref(), Some("/var/lib/outpour".as_ref()));
+    assert_eq!(over_all.disk_options().fsync, Fsync::Always);
     assert_eq!(over_all.gateway.broker.max_topics, 1);
 }
 

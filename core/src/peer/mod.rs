@@ -14,7 +14,7 @@ mod topic;
 pub use batch::Batch;
 pub use inbound::{Change, FRAME_ROOM, PeerRequest};
 pub use outbound::Topics;
-pub use topic::{History, PastEvent, Topic, TopicDescription, Update, snapshot_frame};
+pub use topic::{History, PastEvent, PastUpdate, Topic, TopicDescription, Update, snapshot_frame};
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;

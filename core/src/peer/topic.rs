@@ -1,5 +1,7 @@
 //! What a gateway can tell its peers of one topic: the current value and the way to it.
 
+mod kept;
+
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -10,6 +12,8 @@ use crate::path::Path;
 use crate::position::{Partition, TopicNumber, Version};
 use crate::value::{TopicKind, ValueType};
 use crate::wire::{Announce, GatewayFrame};
+
+pub use kept::PastUpdate;
 
 /// The most past updates kept of a conflatable value topic. A peer further behind gets a snapshot.
 const MAX_CHAIN: usize = 64;

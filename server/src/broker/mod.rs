@@ -7,6 +7,7 @@ mod patch;
 mod publishers;
 mod removals;
 mod rules;
+mod state;
 mod store;
 
 pub use outcome::{Outcome, SessionId};
@@ -26,10 +27,14 @@ use crate::topics::Cursor;
 pub use publishers::MAX_VERDICTS;
 use publishers::Publishers;
 use removals::Removals;
+use state::{Restored, State};
 use store::Store;
 
 /// How many records are read back from the log at once.
 const READ_LIMIT: usize = 1024;
+
+/// About how many bytes of records are committed together at the most.
+const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// How many verdicts are remembered of all publishers: each takes about 24 bytes.
 const MAX_VERDICTS_KEPT: usize = 4_000_000;
@@ -78,6 +83,7 @@ pub struct Broker {
     waiting: HashMap<(PublisherId, PublishNumber), SessionId, foldhash::fast::RandomState>,
     /// The records appended since the last commit.
     appended: Vec<(PublisherId, PublishNumber)>,
+    appended_bytes: usize,
     encoder: delta::Encoder,
     scratch: Vec<u8>,
     outcomes: Vec<Outcome>,
@@ -99,24 +105,30 @@ impl Broker {
     ///
     /// # Errors
     /// If the log can't be read.
-    pub fn new(config: BrokerConfig, log: Box<dyn Log>) -> Result<Self, LogError> {
+    pub fn new(config: BrokerConfig, mut log: Box<dyn Log>) -> Result<Self, LogError> {
+        let mut state = Restored::new(Publishers::new(config.max_publishers, MAX_VERDICTS_KEPT));
+        let applied = log.restore(&mut |row| state.take(row))?;
+        state.finish();
         let mut broker = Self {
-            publishers: Publishers::new(config.max_publishers, MAX_VERDICTS_KEPT),
             config,
             log,
-            applied: Version::NONE,
-            removals: Removals::default(),
-            topics: Store::default(),
-            next_number: 1,
+            applied,
+            removals: state.removals,
+            topics: state.topics,
+            next_number: state.next_number,
+            publishers: state.publishers,
             waiting: HashMap::default(),
             appended: Vec::new(),
+            appended_bytes: 0,
             encoder: delta::Encoder::new(),
             scratch: Vec::new(),
             outcomes: Vec::new(),
             statistics: BrokerStatistics::default(),
         };
-        broker.advance()?;
-        broker.outcomes.clear();
+        while broker.advance_a_step()? {
+            broker.outcomes.clear();
+        }
+        broker.statistics = BrokerStatistics::default();
         Ok(broker)
     }
 
@@ -168,6 +180,7 @@ impl Broker {
             self.commit();
             return self.announce(Outcome::Acknowledged { session, ack });
         }
+        let bytes = record.size();
         if let Err(error) = self.log.append(record) {
             tracing::warn!(%error, "a publish is refused");
             self.commit();
@@ -175,6 +188,10 @@ impl Broker {
         }
         self.waiting.insert((author, number), session);
         self.appended.push((author, number));
+        self.appended_bytes += bytes;
+        if self.appended_bytes > MAX_BATCH_BYTES {
+            self.commit();
+        }
     }
 
     /// Has the log commit what was [published](Self::publish), and applies what it gives back. What
@@ -195,6 +212,7 @@ impl Broker {
         }
         appended.clear();
         self.appended = appended;
+        self.appended_bytes = 0;
         if let Err(error) = self.advance() {
             tracing::error!(%error, "the log can't be read back");
         }
@@ -210,19 +228,26 @@ impl Broker {
     /// # Errors
     /// If the log can't be read.
     pub fn advance(&mut self) -> Result<(), LogError> {
-        let mut records = Vec::new();
-        loop {
-            let reached = self.log.read(Partition(0), self.applied, READ_LIMIT, &mut |version, record| {
-                records.push((version, record.clone()));
-            })?;
-            if records.is_empty() {
-                return Ok(());
-            }
-            for (version, record) in records.drain(..) {
-                self.apply(version, record);
-            }
-            self.applied = reached;
+        while self.advance_a_step()? {}
+        if self.log.wants_checkpoint() {
+            let state = State::of(self);
+            self.log.checkpoint(self.applied, Box::new(move |put| state.write(put)));
         }
+        Ok(())
+    }
+
+    /// Applies some of the records. `false` if there were none.
+    fn advance_a_step(&mut self) -> Result<bool, LogError> {
+        let mut records = Vec::new();
+        let reached = self.log.read(Partition(0), self.applied, READ_LIMIT, &mut |version, record| {
+            records.push((version, record.clone()));
+        })?;
+        let found = !records.is_empty();
+        for (version, record) in records {
+            self.apply(version, record);
+        }
+        self.applied = reached;
+        Ok(found)
     }
 
     /// What followed from the records applied since the last call, in order.

@@ -6,6 +6,8 @@ use hashbrown::HashMap;
 use outpour_core::wire::Ack;
 use outpour_core::{ErrorCode, PublishNumber, PublisherId, Version};
 
+use crate::log::fields::{Fields, write_varint};
+
 /// How many verdicts are remembered of a publisher: at least as many as may be in flight.
 pub const MAX_VERDICTS: usize = 1024;
 
@@ -22,8 +24,9 @@ pub(super) struct Publishers {
     verdicts: usize,
 }
 
-#[derive(Debug, Default)]
-struct Publisher {
+/// What is remembered of one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Publisher {
     /// The highest number judged.
     newest: PublishNumber,
     /// The highest number whose verdict has been forgotten.
@@ -96,6 +99,19 @@ impl Publishers {
         ack
     }
 
+    /// All of them, the one silent longest first.
+    pub(super) fn oldest_first(&self) -> impl Iterator<Item = (PublisherId, &Publisher)> {
+        self.by_age.values().filter_map(|id| Some((*id, self.known.get(id)?)))
+    }
+
+    /// Puts back what was remembered of a publisher that was heard of after all that were put back before.
+    pub(super) fn put_back(&mut self, id: PublisherId, publisher: Publisher) {
+        self.clock += 1;
+        self.verdicts += publisher.verdicts.len();
+        self.by_age.insert(self.clock, id);
+        self.known.insert(id, Publisher { age: self.clock, ..publisher });
+    }
+
     /// The publisher has heard the verdicts up to `number`: they need not be kept.
     pub(super) fn heard(&mut self, id: PublisherId, number: PublishNumber) {
         if let Some(publisher) = self.known.get_mut(&id) {
@@ -108,6 +124,30 @@ impl Publishers {
 }
 
 impl Publisher {
+    /// Appends it, to be kept.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        for number in [self.newest.0, self.forgotten.0, self.verdicts.len() as u64] {
+            write_varint(out, number);
+        }
+        for ack in &self.verdicts {
+            write_varint(out, ack.number.0);
+            out.extend(ack.code.to_le_bytes());
+            write_varint(out, ack.version.0);
+        }
+    }
+
+    /// Reads one that was kept.
+    pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let (newest, forgotten) = (PublishNumber(fields.varint()?), PublishNumber(fields.varint()?));
+        let count = fields.varint()?;
+        let mut verdicts = VecDeque::new();
+        for _ in 0..count {
+            let number = PublishNumber(fields.varint()?);
+            verdicts.push_back(Ack { number, code: u16::from_le_bytes(fields.array()?), version: fields.version()? });
+        }
+        Some(Self { newest, forgotten, verdicts, age: 0 })
+    }
+
     fn place(&self, number: PublishNumber) -> Result<usize, usize> {
         self.verdicts.binary_search_by_key(&number, |ack| ack.number)
     }

@@ -21,7 +21,7 @@ pub struct Removal {
 }
 
 /// The newest removals.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Removals {
     newest: VecDeque<Removal>,
     bytes: usize,
@@ -38,6 +38,16 @@ impl Removals {
             self.bytes -= oldest.path.as_str().len();
             self.forgotten = oldest.version;
         }
+    }
+
+    /// All that are remembered, oldest first, and the newest that is not.
+    pub(super) fn all(&self) -> (impl Iterator<Item = &Removal>, Version) {
+        (self.newest.iter(), self.forgotten)
+    }
+
+    /// What was removed up to here is not known.
+    pub(super) const fn forget_up_to(&mut self, version: Version) {
+        self.forgotten = version;
     }
 
     /// What was removed after a mark, oldest first; `None` if not all of it is remembered.

@@ -10,7 +10,7 @@ use outpour_core::{Path, PublishNumber, PublisherId, Selector, TopicNumber, Vers
 use crate::topics::{Cursor, TopicTree};
 
 /// A topic, and the publish that gave it its value: the base that an upstream delta may name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) topic: Topic,
     pub(super) created: Version,
@@ -52,6 +52,11 @@ impl Name {
 impl Store {
     pub(super) fn len(&self) -> usize {
         self.topics.len()
+    }
+
+    /// All of them, in any order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Stored> {
+        self.topics.values().map(Box::as_ref)
     }
 
     pub(super) fn get(&self, number: TopicNumber) -> Option<&Stored> {

@@ -63,6 +63,7 @@ impl Loader {
         let listen = overlay.listen.map(|listen| listen.to_string());
         let workers = overlay.workers.map(|workers| Written::Integer(Some(workers)));
         let origins = overlay.allowed_origins.as_ref();
+        let data = overlay.data.as_ref().map(|path| path.to_string_lossy());
         let flags = [
             ("listen", "--listen", listen.as_deref().map(Written::Text)),
             ("workers", "--workers", workers),
@@ -73,6 +74,8 @@ impl Loader {
                 origins.map(|origins| Written::List(origins.iter().map(String::as_str).collect())),
             ),
             ("log", "--log", overlay.log.as_deref().map(Written::Text)),
+            ("data", "--data", data.as_deref().map(Written::Text)),
+            ("fsync", "--fsync", overlay.fsync.map(|policy| Written::Text(policy.name()))),
             ("log_format", "--log-format", overlay.log_format.map(|format| Written::Text(format.name()))),
         ];
         for (name, flag, written) in flags {

@@ -29,9 +29,11 @@ mod setting;
 mod text;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::gateway::GatewayConfig;
+use crate::log::{DiskOptions, Fsync};
 use credentials::Credentials;
 pub use error::{ConfigError, Origin};
 use loader::Loader;
@@ -39,6 +41,7 @@ pub use setting::Setting;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
+const DEFAULT_FSYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a gateway program is set up with. Every value is in its range.
 #[derive(Debug)]
@@ -52,6 +55,26 @@ pub struct Config {
     /// How to write the log.
     pub log_format: LogFormat,
     credentials: Credentials,
+    /// The directory that the data is kept in; `None` to keep it in memory only.
+    pub data: Option<PathBuf>,
+    /// When what is kept in the directory is made durable.
+    pub fsync: FsyncPolicy,
+    /// How long after it was written, with [`FsyncPolicy::Interval`].
+    pub fsync_interval: Duration,
+    /// How many bytes of records are kept, at the least, before a checkpoint takes their place.
+    pub checkpoint_after: u64,
+}
+
+/// When what is written is made durable against a crash of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FsyncPolicy {
+    /// Before it is told or acknowledged.
+    Always,
+    /// A while later.
+    #[default]
+    Interval,
+    /// When the operating system does.
+    Never,
 }
 
 /// How to write the log.
@@ -79,6 +102,10 @@ pub struct Overlay {
     pub log: Option<String>,
     /// `--log-format`
     pub log_format: Option<LogFormat>,
+    /// `--data`
+    pub data: Option<PathBuf>,
+    /// `--fsync`
+    pub fsync: Option<FsyncPolicy>,
 }
 
 impl Default for Config {
@@ -89,6 +116,10 @@ impl Default for Config {
             log: "info".into(),
             log_format: LogFormat::default(),
             credentials: Credentials::default(),
+            data: None,
+            fsync: FsyncPolicy::default(),
+            fsync_interval: DEFAULT_FSYNC_INTERVAL,
+            checkpoint_after: DiskOptions::default().checkpoint_after,
         }
     }
 }
@@ -127,6 +158,17 @@ impl Config {
         loader.finish()
     }
 
+    /// How the data in the directory is kept.
+    #[must_use]
+    pub fn disk_options(&self) -> DiskOptions {
+        let fsync = match self.fsync {
+            FsyncPolicy::Always => Fsync::Always,
+            FsyncPolicy::Interval => Fsync::Interval(self.fsync_interval),
+            FsyncPolicy::Never => Fsync::Never,
+        };
+        DiskOptions { fsync, checkpoint_after: self.checkpoint_after, ..DiskOptions::default() }
+    }
+
     /// Every setting beside the topic rules, in the order of the documentation.
     #[must_use]
     pub fn settings() -> &'static [Setting] {
@@ -143,6 +185,18 @@ impl Config {
     #[must_use]
     pub fn rule_keys() -> &'static [(&'static str, &'static str)] {
         &rule::KEYS
+    }
+}
+
+impl FsyncPolicy {
+    /// The name used in configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Interval => "interval",
+            Self::Never => "never",
+        }
     }
 }
 

@@ -61,7 +61,7 @@ const fn time(
 }
 
 /// Every setting, in the order of the documentation.
-pub(super) static SETTINGS: [Setting; 26] = [
+pub(super) static SETTINGS: [Setting; 30] = [
     Setting {
         name: "listen",
         field: Field::Text { form: "an address and port such as 127.0.0.1:7400", get: listen, set: set_listen },
@@ -96,6 +96,24 @@ pub(super) static SETTINGS: [Setting; 26] = [
             set: |config, name| text::format_named(name).is_some_and(|format| store(&mut config.log_format, format)),
         },
     },
+    Setting {
+        name: "data",
+        field: Field::Text {
+            form: "a directory, or nothing to keep no data",
+            get: |config| config.data.as_ref().map_or_else(String::new, |path| path.display().to_string()),
+            set: |config, path| store(&mut config.data, (!path.is_empty()).then(|| path.into())),
+        },
+    },
+    Setting {
+        name: "fsync",
+        field: Field::Text {
+            form: "always, interval or never",
+            get: |config| config.fsync.name().into(),
+            set: |config, name| text::fsync_named(name).is_some_and(|fsync| store(&mut config.fsync, fsync)),
+        },
+    },
+    time("fsync_interval", (1, 3_600_000), |c| c.fsync_interval, |c, time| c.fsync_interval = time),
+    size("checkpoint_after", (1 << 20, 1 << 40), |c| c.checkpoint_after, |c, bytes| c.checkpoint_after = bytes),
     time("shutdown_grace", (0, 600_000), |c| c.gateway.shutdown_grace, |c, time| c.gateway.shutdown_grace = time),
     time("retry_after", (0, 3_600_000), |c| c.gateway.retry_after, |c, time| c.gateway.retry_after = time),
     Setting {

@@ -1,6 +1,6 @@
 //! Texts with a form of their own.
 
-use super::LogFormat;
+use super::{FsyncPolicy, LogFormat};
 
 /// Whether a text says what to log: levels, for everything or for a target.
 pub(super) fn is_filter(text: &str) -> bool {
@@ -24,6 +24,10 @@ pub(super) fn is_origin(text: &str) -> bool {
 
 pub(super) fn format_named(name: &str) -> Option<LogFormat> {
     [LogFormat::Text, LogFormat::Json].into_iter().find(|format| format.name() == name)
+}
+
+pub(super) fn fsync_named(name: &str) -> Option<FsyncPolicy> {
+    [FsyncPolicy::Always, FsyncPolicy::Interval, FsyncPolicy::Never].into_iter().find(|policy| policy.name() == name)
 }
 
 fn is_level(level: &str) -> bool {

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io;
 
-use outpour_core::peer::Change;
 use outpour_core::{Epoch, Partition, Path, Version};
 
 use super::{Log, LogError, Record};
@@ -58,20 +57,9 @@ impl MemoryLog {
     /// Drops what is too much, of the records that have been read.
     fn trim(&mut self, read: Version) {
         while (self.records.len() > self.keep || self.bytes > MAX_BYTES) && self.first() <= read {
-            self.bytes -= self.records.pop_front().as_ref().map_or(0, size);
+            self.bytes -= self.records.pop_front().as_ref().map_or(0, Record::size);
         }
     }
-}
-
-fn size(record: &Record) -> usize {
-    let content = match &record.change {
-        Change::Set(_, bytes) | Change::Append(_, bytes) | Change::JsonPatch(bytes) | Change::MergePatch(bytes) => {
-            bytes.len()
-        }
-        Change::Delta { delta, .. } => delta.len(),
-        _ => 0,
-    };
-    size_of::<Record>() + record.path.as_str().len() + content
 }
 
 impl Log for MemoryLog {
@@ -85,7 +73,7 @@ impl Log for MemoryLog {
 
     fn append(&mut self, record: Record) -> Result<(), LogError> {
         self.head = Version(self.head.0 + 1);
-        self.bytes += size(&record);
+        self.bytes += record.size();
         self.records.push_back(record);
         Ok(())
     }

@@ -5,12 +5,17 @@
 //! that read the same log decide alike.
 
 mod directory;
+mod disk;
+pub(crate) mod fields;
 mod memory;
 mod storage;
 
 pub use directory::Directory;
+pub use disk::{DiskLog, DiskOptions, Fsync};
 pub use memory::MemoryLog;
 pub use storage::{Storage, StorageFile};
+
+use std::io;
 
 use outpour_core::peer::Change;
 use outpour_core::wire::Condition;
@@ -33,6 +38,20 @@ pub struct Record {
     pub at_ms: u64,
 }
 
+impl Record {
+    /// About how many bytes of memory it takes.
+    pub(crate) fn size(&self) -> usize {
+        let content = match &self.change {
+            Change::Set(_, bytes) | Change::Append(_, bytes) | Change::JsonPatch(bytes) | Change::MergePatch(bytes) => {
+                bytes.len()
+            }
+            Change::Delta { delta, .. } => delta.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + self.path.as_str().len() + content
+    }
+}
+
 /// Why a log can't do what it is asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,7 +65,51 @@ pub enum LogError {
         /// The first one kept.
         first: Version,
     },
+    /// What the log is to be kept in can't be used.
+    #[error("{0}")]
+    Unusable(io::Error),
+    /// The disk fails.
+    #[error("can't {doing} {file}: {error}")]
+    Storage {
+        /// What was to be done.
+        doing: &'static str,
+        /// With which file.
+        file: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A file is not what the log wrote.
+    #[error(
+        "{file} is damaged: {problem}; restore the directory from a backup, or start with an empty one: what was kept is gone then, and clients start afresh"
+    )]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
+
+impl LogError {
+    fn storage(doing: &'static str, file: &str, error: io::Error) -> Self {
+        Self::Storage { doing, file: file.to_owned(), error }
+    }
+
+    fn damaged(file: &str, problem: String) -> Self {
+        Self::Damaged { file: file.to_owned(), problem }
+    }
+
+    /// Says which directory the file is in.
+    fn within(mut self, directory: &str) -> Self {
+        if let Self::Storage { file, .. } | Self::Damaged { file, .. } = &mut self {
+            *file = format!("{directory}/{file}");
+        }
+        self
+    }
+}
+
+/// Hands the rows of a state to what it is given, one after the other, and stops at its first error.
+pub type Rows = Box<dyn FnOnce(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> + Send>;
 
 /// The seam for engines: append records, commit them, and read them back with their positions.
 ///
@@ -85,4 +148,25 @@ pub trait Log: Send {
         limit: usize,
         apply: &mut dyn FnMut(Version, &Record),
     ) -> Result<Version, LogError>;
+
+    /// Hands the rows of the newest [checkpoint](Self::checkpoint) to `take`, and returns the position up to
+    /// which it stands for the records; [`Version::NONE`] if there is none. To be called once, first.
+    ///
+    /// # Errors
+    /// If they can't be read, or `take` finds one to make no sense and gives `false`.
+    fn restore(&mut self, take: &mut dyn FnMut(&[u8]) -> bool) -> Result<Version, LogError> {
+        let _none = take;
+        Ok(Version::NONE)
+    }
+
+    /// Whether so much was appended since the last checkpoint that another is worth its while.
+    fn wants_checkpoint(&self) -> bool {
+        false
+    }
+
+    /// Keeps what all records up to `applied` add up to, so that they themselves need not be kept. Returns
+    /// at once: the rows are written in the background. If that fails the records are kept.
+    fn checkpoint(&mut self, applied: Version, rows: Rows) {
+        let _unused = (applied, rows);
+    }
 }

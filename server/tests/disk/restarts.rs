@@ -1,0 +1,83 @@
+//! What survives a restart.
+
+use outpour_server::log::Fsync;
+
+use crate::simulated_disk::SimulatedDisk;
+use crate::workload::{broker, in_memory, picture, pictures, publish, random, records};
+
+/// Everything does: epoch, versions, numbers, values, the way to them, verdicts.
+#[test]
+fn a_broker_that_was_closed_or_killed_goes_on_as_if_it_had_not_been() {
+    for seed in 0..20 {
+        let disk = SimulatedDisk::default();
+        let all = records(seed, 300);
+        let pictures = pictures(&all);
+        let mut random = random(seed);
+        let mut reference = in_memory();
+        let mut live = broker(&disk, Fsync::Never).unwrap();
+        let epoch = live.epoch();
+        let (mut published, mut checkpoints) = (0, 0);
+        while published < all.len() {
+            let batch = &all[published..all.len().min(published + 1 + random(20))];
+            assert_eq!(publish(&mut live, batch), publish(&mut reference, batch), "seed {seed} at {published}");
+            published += batch.len();
+            if random(6) == 0 {
+                let killed = random(2) == 0;
+                if killed {
+                    disk.die();
+                }
+                drop(live);
+                disk.restart_process();
+                live = broker(&disk, Fsync::Never).unwrap();
+                assert_eq!(live.epoch(), epoch);
+                // What was sent again after the restart was applied before.
+                let again = publish(&mut live, batch);
+                assert_eq!(again, publish(&mut reference, batch));
+            }
+            assert_eq!(picture(&mut live), pictures[published], "seed {seed} at {published}");
+            checkpoints += disk.names().iter().filter(|name| name.ends_with("checkpoint")).count();
+        }
+        assert!(checkpoints > 0);
+        assert!(disk.names().len() <= 4, "what is not needed any more is removed: {:?}", disk.names());
+    }
+}
+
+/// The log does not grow with the number of records, but with what they add up to.
+#[test]
+fn a_checkpoint_takes_the_place_of_the_records_before_it() {
+    let disk = SimulatedDisk::default();
+    let mut live = broker(&disk, Fsync::Never).unwrap();
+    let mut largest = 0;
+    for batch in records(7, 5_000).chunks(10) {
+        publish(&mut live, batch);
+        largest = largest.max(disk.size());
+    }
+    let before = picture(&mut live);
+    drop(live);
+    assert!(largest < 400_000, "the disk had {largest} bytes");
+    assert_eq!(picture(&mut broker(&disk, Fsync::Never).unwrap()), before);
+}
+
+#[test]
+fn what_was_not_synced_when_the_machine_stopped_starts_another_epoch() {
+    for (fsync, goes_on) in [(Fsync::Always, true), (Fsync::Never, false)] {
+        let disk = SimulatedDisk::default();
+        let mut live = broker(&disk, fsync).unwrap();
+        let epoch = live.epoch();
+        publish(&mut live, &records(1, 10));
+        disk.die();
+        drop(live);
+        disk.restart_machine(&mut random(1));
+        let mut again = broker(&disk, fsync).unwrap();
+        assert_eq!(again.epoch() == epoch, goes_on, "{fsync:?}");
+        assert!(!goes_on || again.head().0 == 10);
+        // From here on all is well.
+        let epoch = again.epoch();
+        publish(&mut again, &records(1, 20)[10..]);
+        let before = picture(&mut again);
+        drop(again);
+        disk.restart_machine(&mut random(2));
+        let mut again = broker(&disk, fsync).unwrap();
+        assert_eq!((again.epoch(), picture(&mut again)), (epoch, before), "it was closed in order");
+    }
+}
