@@ -1,4 +1,5 @@
 //! `outpour bench resume` as a process: what it tells, and the bytes that resuming may take.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may end in a panic")]
 
 use std::process::{Command, Output};

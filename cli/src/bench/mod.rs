@@ -4,7 +4,11 @@ mod delta;
 // CPU time, memory and cores of processes are read and set in Linux's own ways.
 #[cfg(target_os = "linux")]
 mod fanout;
+#[cfg(target_os = "linux")]
 mod frame;
+#[cfg(target_os = "linux")]
+mod process;
+#[cfg(target_os = "linux")]
 mod resume;
 
 use std::path::PathBuf;
@@ -21,6 +25,7 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    #[cfg(target_os = "linux")]
     Resume(resume::ResumeArgs),
     #[cfg(target_os = "linux")]
     Fanout(fanout::FanoutArgs),
@@ -39,6 +44,7 @@ pub(crate) enum BenchCommand {
 pub(crate) fn run(command: &BenchCommand) -> Result<(), Box<dyn std::error::Error>> {
     match command {
         BenchCommand::Delta { files, json } => delta::run(files, *json)?,
+        #[cfg(target_os = "linux")]
         BenchCommand::Resume(args) => resume::run(args)?,
         #[cfg(target_os = "linux")]
         BenchCommand::Fanout(args) => fanout::run(args)?,

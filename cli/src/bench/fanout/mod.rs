@@ -13,7 +13,6 @@ mod measure;
 mod opening;
 mod outpour;
 mod peers;
-mod process;
 mod protocol;
 mod report;
 mod stamp;
@@ -31,10 +30,10 @@ pub(crate) use self::{error::BenchError, peers::Peer};
 use self::{
     generator::{Pace, Work},
     measure::{Plan, Round},
-    process::Cores,
     report::{Conditions, Report, Summary},
     target::Target,
 };
+use super::process::{self, Cores};
 
 /// Publish updates to many subscribers and report latency, CPU time and memory
 ///

@@ -2,10 +2,15 @@
 
 use std::io;
 
+use crate::bench::fanout::BenchError;
+
 /// Why resumption could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResumeError {
-    /// A gateway could not be started, a socket not be opened, or the figures not be printed.
+    /// A gateway could not be started.
+    #[error(transparent)]
+    Gateway(#[from] BenchError),
+    /// A socket could not be opened, or the figures not be printed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A session failed.

@@ -2,6 +2,7 @@
 //!
 //! The SDK talks to a gateway through a relay that counts the bytes of the TCP connection. The relay cuts it, topics
 //! change meanwhile, and the next connection is let through to the same gateway or to another one of the same log.
+//! Gateways are processes of their own, `outpour serve --data`; the other one is started when the first was killed.
 //! A session that begins afresh is measured beside it, on the same topics.
 
 mod conversation;

@@ -25,7 +25,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(120);
 pub(super) enum Gateways {
     /// The one that it was connected to.
     Same,
-    /// One that it has never spoken to, of the same log.
+    /// One that it has never spoken to, of the same log: the first is killed, and another process goes on with its data.
     Another,
 }
 
@@ -68,7 +68,7 @@ type Wanted = HashMap<String, Version>;
 impl Scenario {
     /// Runs the case once.
     pub(super) async fn measure(self) -> Result<Round, ResumeError> {
-        let mut site = Site::new(self.topics as usize * 2 + 1)?;
+        let mut site = Site::new()?;
         let first = site.start_gateway()?;
         let mut wanted = self.publish(first, 0..self.topics, 0).await?;
         let mut relay = Relay::start().await?;

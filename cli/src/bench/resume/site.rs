@@ -1,75 +1,46 @@
-//! Gateways of one log, in this process, on ports of their own.
+//! The gateways of one log: processes that take turns, as a directory has one writer.
 
 use std::{
-    io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
-use outpour_core::{Epoch, Partition, Path, Version};
-use outpour_server::{
-    gateway::{Gateway, GatewayConfig},
-    log::{Log, LogError, MemoryLog, Record},
+use super::ResumeError;
+use crate::bench::{
+    fanout::BenchError,
+    process::{Scratch, Server},
 };
 
-/// A log and the gateways that read it.
+/// A log on disk, and the gateway that has it.
 #[derive(Debug)]
 pub(super) struct Site {
-    log: SharedLog,
-    gateways: Vec<Gateway>,
+    data: Scratch,
+    gateway: Option<Server>,
 }
 
 impl Site {
-    /// An empty log that keeps `records`.
-    pub(super) fn new(records: usize) -> io::Result<Self> {
-        let epoch = MemoryLog::fresh()?.epoch();
-        Ok(Self { log: SharedLog(Arc::new(Mutex::new(MemoryLog::new(epoch, records)))), gateways: Vec::new() })
+    /// An empty log.
+    pub(super) fn new() -> Result<Self, ResumeError> {
+        Ok(Self { data: scratch("data")?, gateway: None })
     }
 
-    /// Starts another gateway, which reads everything that the log holds.
-    pub(super) fn start_gateway(&mut self) -> io::Result<SocketAddr> {
-        let config = GatewayConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..GatewayConfig::default() };
-        let gateway = Gateway::start(config, Box::new(self.log.clone()))?;
-        let address = gateway.address();
-        self.gateways.push(gateway);
-        Ok(address)
-    }
-}
-
-/// One log for several gateways.
-#[derive(Clone, Debug)]
-struct SharedLog(Arc<Mutex<MemoryLog>>);
-
-impl SharedLog {
-    fn with<T>(&self, act: impl FnOnce(&mut MemoryLog) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Starts a gateway on a free port, having killed the one that was there.
+    pub(super) fn start_gateway(&mut self) -> Result<SocketAddr, ResumeError> {
+        // The lock goes with the process.
+        self.gateway = None;
+        let program = std::env::current_exe()?;
+        let data = self.data.path().display().to_string();
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data", &data].map(str::to_owned);
+        let mut gateway = Server::start("the gateway", &program, &arguments, scratch("gateway")?, None)?;
+        let url = gateway.announced_url()?;
+        self.gateway = Some(gateway);
+        let address = url.strip_prefix("ws://").and_then(|address| address.parse().ok());
+        Ok(address.ok_or(BenchError::Url { url })?)
     }
 }
 
-impl Log for SharedLog {
-    fn epoch(&self) -> Epoch {
-        self.with(|log| log.epoch())
-    }
-
-    fn partition_of(&self, path: &Path) -> Partition {
-        self.with(|log| log.partition_of(path))
-    }
-
-    fn append(&mut self, record: Record) -> Result<(), LogError> {
-        self.with(|log| log.append(record))
-    }
-
-    fn commit(&mut self) -> Result<(), LogError> {
-        self.with(Log::commit)
-    }
-
-    fn read(
-        &mut self,
-        partition: Partition,
-        after: Version,
-        limit: usize,
-        apply: &mut dyn FnMut(Version, &Record),
-    ) -> Result<Version, LogError> {
-        self.with(|log| log.read(partition, after, limit, apply))
-    }
+/// A folder that no other of this process has.
+fn scratch(name: &str) -> Result<Scratch, BenchError> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    Scratch::new(&format!("resume-{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed)))
 }

@@ -17,7 +17,7 @@ use rustix::{
     thread::CpuSet,
 };
 
-use super::BenchError;
+use super::fanout::BenchError;
 
 /// A server that does not accept within this time does not work.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
