@@ -118,9 +118,10 @@ impl SessionBuilder {
     ///
     /// # Errors
     /// If an option is out of its range.
-    pub fn start(self) -> Result<Session, Error> {
-        self.config.validate()?;
+    pub fn start(mut self) -> Result<Session, Error> {
         let endpoints = self.endpoints.iter().map(|url| Endpoint::parse(url)).collect::<Result<Vec<_>, _>>()?;
+        self.config.endpoints = self.endpoints;
+        self.config.validate()?;
         let tls = transport::tls_config(&self.roots)?;
         let mut random = [0; 24];
         getrandom::fill(&mut random)

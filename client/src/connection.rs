@@ -36,7 +36,7 @@ impl ConnectionState {
     pub(crate) fn from_event(event: &Event) -> Option<Self> {
         match event {
             Event::Connecting { .. } => Some(Self::Connecting),
-            Event::Connected { .. } => Some(Self::Connected),
+            Event::Connected { .. } | Event::Moved { .. } => Some(Self::Connected),
             Event::Disconnected { code, detail, retry_in } => {
                 Some(Self::Disconnected { error: Error::with_detail(*code, detail.clone()), retry_in: *retry_in })
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
-use outpour_core::session::{Input, Lost, Request, TransportId};
+use outpour_core::session::{self, Input, Lost, Request, TransportId};
 use outpour_core::{ErrorCode, Timestamp};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -29,6 +29,8 @@ pub(crate) struct Driver {
     max_message: usize,
     opening: Option<(TransportId, Opening)>,
     open: Option<(TransportId, Transport)>,
+    /// The one that the session leaves for `open`, until its goodbye is sent.
+    left: Option<(TransportId, Transport)>,
     /// Transports that take their leave.
     closing: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     timer: Pin<Box<Sleep>>,
@@ -55,6 +57,7 @@ impl Driver {
             max_message,
             opening: None,
             open: None,
+            left: None,
             closing: Vec::new(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             asked,
@@ -87,7 +90,7 @@ impl Driver {
         let busy = !requests.is_empty();
         for request in requests {
             match request {
-                Request::Open { transport, endpoint, .. } => self.dial(transport, endpoint),
+                Request::Open { transport, endpoint, .. } => self.dial(transport, &endpoint),
                 Request::Close { transport, code } => self.hang_up(transport, code),
                 _ => {}
             }
@@ -97,11 +100,20 @@ impl Driver {
 
     /// Whether the session is over, and its last transport closed.
     fn is_over(&self) -> bool {
-        self.open.is_none() && self.closing.is_empty() && self.shared.connection.borrow().is_closed()
+        self.open.is_none()
+            && self.left.is_none()
+            && self.closing.is_empty()
+            && self.shared.connection.borrow().is_closed()
     }
 
-    fn dial(&mut self, id: TransportId, endpoint: usize) {
-        let Some(endpoint) = self.endpoints.get(endpoint % self.endpoints.len().max(1)).cloned() else { return };
+    fn dial(&mut self, id: TransportId, endpoint: &session::Endpoint) {
+        let endpoint = match endpoint {
+            session::Endpoint::Listed(index) => self.endpoints.get(*index).cloned(),
+            session::Endpoint::Redirect(url) => Endpoint::parse(url).ok(),
+        };
+        let Some(endpoint) = endpoint else {
+            return self.lost(id, &Error::with_detail(ErrorCode::ConnectFailed, "there is no such endpoint"));
+        };
         let tls = Arc::clone(&self.tls);
         let max_message = self.max_message;
         let open = async move { transport::open(&endpoint, &tls, max_message).await };
@@ -112,7 +124,9 @@ impl Driver {
         if self.opening.as_ref().is_some_and(|(opening, _)| *opening == id) {
             self.opening = None;
         }
-        if let Some((_, mut transport)) = self.open.take_if(|(open, _)| *open == id) {
+        let transport =
+            self.open.take_if(|(open, _)| *open == id).or_else(|| self.left.take_if(|(left, _)| *left == id));
+        if let Some((_, mut transport)) = transport {
             self.closing.push(Box::pin(async move {
                 let frame = CloseFrame { code: code.into(), reason: "".into() };
                 // The other side may be gone: closing in order is a courtesy.
@@ -132,7 +146,7 @@ impl Driver {
         self.opening = None;
         match opened {
             Ok(transport) => {
-                self.open = Some((id, transport));
+                self.left = self.open.replace((id, transport));
                 self.input(Input::Opened { transport: id, early_taken: false });
             }
             Err(error) => self.lost(id, &error),
@@ -179,7 +193,7 @@ impl Driver {
                     let due = state.core.poll_transmit(&mut message, now);
                     drop(state);
                     if due != Some(id) {
-                        return false;
+                        return due.is_some_and(|left| self.take_leave(left, message, context));
                     }
                     transport.start_send(Message::Binary(Bytes::from(message)))
                 }
@@ -188,6 +202,18 @@ impl Driver {
         if let Err(error) = sent {
             self.open = None;
             self.lost(id, &receive_error(&error));
+        }
+        true
+    }
+
+    /// Sends the last message over the transport that the session has left, if it takes it at once: a goodbye
+    /// is a courtesy there.
+    fn take_leave(&mut self, id: TransportId, message: Vec<u8>, context: &mut Context<'_>) -> bool {
+        if let Some((_, transport)) = self.left.as_mut().filter(|(left, _)| *left == id) {
+            let mut transport = Pin::new(transport);
+            if transport.as_mut().poll_ready(context).is_ready() {
+                let _sent = transport.start_send(Message::Binary(Bytes::from(message)));
+            }
         }
         true
     }

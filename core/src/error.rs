@@ -76,6 +76,7 @@ codes! {
     SessionTopics = 4115, Caller, "too-many-topics-selected", "The session selects more topics than it may: use narrower selectors, or raise limits.max_topics_per_session.";
     Unauthenticated = 4116, Caller, "unauthenticated", "The client's credentials are missing or unknown to the gateway: check the token.";
     CredentialsExpired = 4117, Caller, "credentials-expired", "The client's credentials have expired: get new ones and connect again.";
+    CredentialsFailed = 4118, Caller, "credentials-failed", "The application could not provide credentials: see what its provider says; it is asked again.";
 
     MalformedFrame = 4200, Peer, "malformed-frame", "A frame could not be decoded.";
     UnexpectedFrame = 4201, Peer, "unexpected-frame", "A frame came that is not allowed at this point of the conversation.";
@@ -121,7 +122,7 @@ impl ErrorCode {
         match self.fault() {
             Fault::Network => true,
             Fault::Gateway => !matches!(self, Self::Internal | Self::TooManyTopics),
-            Fault::Caller => matches!(self, Self::QueueFull),
+            Fault::Caller => matches!(self, Self::QueueFull | Self::CredentialsFailed),
             Fault::Nobody | Fault::Peer => false,
         }
     }

@@ -4,7 +4,7 @@
 
 use outpour_core::wire::{
     Ack, Announce, ClientFrame, Condition, Fetched, Frames, GatewayFrame, Goodbye, Hello, HistoryStart, MAX_TEXT_BYTES,
-    MAX_VARINT_BYTES, Operation, Publish, PublishPath, RawFrame, Refused, RequestRef, Subscribe, TopicProperties,
+    MAX_VARINT_BYTES, Move, Operation, Publish, PublishPath, RawFrame, Refused, RequestRef, Subscribe, TopicProperties,
     Welcome, WireError, read_varint, varint_len, write_varint,
 };
 use outpour_core::{
@@ -145,6 +145,7 @@ fn client_frame() -> impl Strategy<Value = ClientFrame<'static>> {
         small().prop_map(|topic| ClientFrame::Repair { topic: TopicNumber(topic) }),
         number().prop_map(|token| ClientFrame::Pong { token }),
         goodbye().prop_map(ClientFrame::Goodbye),
+        number().prop_map(|token| ClientFrame::Ping { token }),
     ]
 }
 
@@ -254,6 +255,8 @@ fn gateway_frame() -> impl Strategy<Value = GatewayFrame<'static>> {
         (small(), any::<bool>()).prop_map(|(id, more)| GatewayFrame::FetchEnd { id: FetchId(id), more }),
         refused().prop_map(GatewayFrame::Refused),
         goodbye().prop_map(GatewayFrame::Goodbye),
+        (number(), text()).prop_map(|(within_ms, redirect)| GatewayFrame::Move(Move { within_ms, redirect })),
+        number().prop_map(|token| GatewayFrame::Pong { token }),
     ]
 }
 

@@ -256,6 +256,12 @@ class Client:
     async def on_ping(self, frame):
         await self.say(frame="pong", token=frame["token"])
 
+    async def on_pong(self, frame):
+        pass
+
+    async def on_move(self, frame):
+        pass  # what follows its end serves as well
+
     async def on_mark(self, frame):
         pass
 

@@ -152,7 +152,7 @@ async def test_a_message_over_the_limit(url):
 
 
 async def test_unknown_frames_and_extensions_are_skipped(url):
-    unknown = RAW(9, b"what") + RAW(14, b"") + RAW(15 + 2, b"is") + RAW((1 << 64) - 1, b"this") + b"\x00"
+    unknown = RAW(10, b"what") + RAW(14, b"") + RAW(15 + 2, b"is") + RAW((1 << 64) - 1, b"this") + b"\x00"
     extensions = b"\x09\x03new" + b"\xac\x02\x00"
     frames, code = await converse(url, unknown + RAW(1, hello()[2:] + extensions) + unknown, END)
     assert code == 4000 and [frame["frame"] for frame in frames] == ["welcome", "goodbye"]

@@ -383,6 +383,7 @@ CLIENT = {
     6: ("repair", [("topic", ID)]),
     7: ("pong", [("token", Varint())]),
     8: ("goodbye", GOODBYE),
+    9: ("ping", [("token", Varint())]),
 }
 
 GATEWAY = {
@@ -447,6 +448,8 @@ GATEWAY = {
         ],
     ),
     16: ("goodbye", GOODBYE),
+    17: ("move", [("within", Varint()), ("redirect", Text(MAX_TEXT)), EXTENSIONS]),
+    18: ("pong", [("token", Varint())]),
 }
 
 DIRECTIONS = {"client": CLIENT, "gateway": GATEWAY}

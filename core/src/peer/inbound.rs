@@ -12,8 +12,8 @@ use crate::selector::Selector;
 use crate::time::Timestamp;
 use crate::value::ValueType;
 use crate::wire::{
-    Ack, ClientFrame, Condition, Frames, Hello, HistoryStart, Operation, PROTOCOL_MAJOR, Publish, PublishPath,
-    RequestRef, Subscribe, TopicProperties,
+    Ack, ClientFrame, Condition, Frames, GatewayFrame, Hello, HistoryStart, Operation, PROTOCOL_MAJOR, Publish,
+    PublishPath, RequestRef, Subscribe, TopicProperties,
 };
 
 /// How many paths a connection may give an alias.
@@ -193,6 +193,7 @@ impl Peer {
             }
             (_, ClientFrame::Repair { topic }) => self.repairs.push_back(topic),
             (_, ClientFrame::Pong { .. }) => {}
+            (_, ClientFrame::Ping { token }) => self.answer(&GatewayFrame::Pong { token }),
         }
     }
 

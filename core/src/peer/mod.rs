@@ -26,8 +26,8 @@ use crate::path::Path;
 use crate::position::{Epoch, PublishNumber, PublisherId, SubscriptionId, TopicNumber, Version};
 use crate::time::Timestamp;
 use crate::wire::{
-    Ack, Fetched, GatewayFrame, Goodbye, MAX_TEXT_BYTES, MIN_MESSAGE_BYTES, PROTOCOL_MAJOR, PROTOCOL_MINOR, Refused,
-    RequestRef, Welcome,
+    Ack, Fetched, GatewayFrame, Goodbye, MAX_TEXT_BYTES, MIN_MESSAGE_BYTES, Move, PROTOCOL_MAJOR, PROTOCOL_MINOR,
+    Refused, RequestRef, Welcome,
 };
 use answers::Answers;
 use outbox::{Dirty, Outbox, Owed};
@@ -336,6 +336,16 @@ impl Peer {
             speaks: if code == ErrorCode::UnsupportedVersion { [PROTOCOL_MAJOR].into() } else { Vec::new() },
         }));
         self.state = State::Closing { code: code.number() };
+    }
+
+    /// Asks the client to go on elsewhere: at `redirect`, or if that is empty at another endpoint that it
+    /// knows. Serve it on until it says goodbye, and [`close`](Self::close) when `within` is over.
+    pub fn move_away(&mut self, within: Duration, redirect: &str) {
+        if matches!(self.state, State::Live) {
+            let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+            let redirect = if redirect.len() > MAX_TEXT_BYTES { "" } else { redirect };
+            self.answer(&GatewayFrame::Move(Move { within_ms, redirect }));
+        }
     }
 
     /// Once the goodbye has been handed out by [`poll_transmit`](Self::poll_transmit): the code to

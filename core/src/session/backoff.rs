@@ -6,8 +6,10 @@ use core::time::Duration;
 
 /// The longest wait before the first attempt after a connection that had been live.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The longest wait between two attempts of a round, at different endpoints.
+const HOP: Duration = Duration::from_millis(250);
 /// The longest time for which a gateway can ask a client to stay away.
-const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
 /// A doubling back-off that draws its waits from a seed.
 #[derive(Clone, Debug)]
@@ -30,7 +32,7 @@ impl Backoff {
 
     /// How long to wait now. `prompt` after losing a connection that had been live: the first retry
     /// comes at once, unless such losses follow each other closely. At least `asked`, which the
-    /// gateway may have named.
+    /// gateway may have named: to all of its clients, so that the random part is about as long.
     pub(super) fn next(&mut self, prompt: bool, asked: Duration) -> Duration {
         let ceiling = if prompt && asked.is_zero() && self.failures == 0 {
             FIRST_RETRY
@@ -38,11 +40,16 @@ impl Backoff {
             self.base.saturating_mul(1 << self.failures.min(16)).min(self.cap)
         };
         self.failures = self.failures.saturating_add(1);
-        asked.min(LONGEST_ASKED) + self.up_to(ceiling)
+        asked.min(LONGEST_ASKED) + self.up_to(ceiling.max(asked.min(self.cap)))
+    }
+
+    /// How long to wait before trying another endpoint.
+    pub(super) fn hop(&mut self) -> Duration {
+        self.up_to(HOP.min(self.base))
     }
 
     /// Evenly from zero up to `ceiling`.
-    fn up_to(&mut self, ceiling: Duration) -> Duration {
+    pub(super) fn up_to(&mut self, ceiling: Duration) -> Duration {
         let micros = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX);
         let drawn = (u128::from(self.draw()) * u128::from(micros)) >> 64;
         Duration::from_micros(drawn as u64)
@@ -80,9 +87,10 @@ mod tests {
     fn comes_back_at_once_unless_told_otherwise() {
         let backoff = || Backoff::new(Duration::from_secs(1), Duration::from_secs(20), 7);
         assert!(backoff().next(true, Duration::ZERO) <= FIRST_RETRY);
+        assert!(backoff().hop() <= HOP);
         let wait = backoff().next(true, Duration::from_secs(3));
-        assert!(wait >= Duration::from_secs(3) && wait <= Duration::from_secs(4));
-        assert!(backoff().next(true, Duration::MAX) <= Duration::from_secs(3601), "nobody is sent away for good");
+        assert!(wait >= Duration::from_secs(3) && wait <= Duration::from_secs(6));
+        assert!(backoff().next(true, Duration::MAX) <= Duration::from_secs(3620), "nobody is sent away for good");
     }
 
     #[test]

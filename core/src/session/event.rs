@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::credentials::{Credentials, CredentialsId};
+use super::endpoints::Endpoint;
 use crate::error::ErrorCode;
 use crate::path::Path;
 use crate::position::{Epoch, FetchId, SubscriptionId, Version};
@@ -39,6 +41,8 @@ pub enum Input<'a> {
     TextMessage(TransportId),
     /// The transport is gone, or could not be opened.
     Lost(TransportId, Lost),
+    /// The answer to a [`Request::Credentials`], or why there is none.
+    Credentials(CredentialsId, Result<Credentials, String>),
     /// The platform knows something that the wire does not say yet.
     Signal(Signal),
     /// Time has passed. Early and surplus ticks are harmless.
@@ -55,16 +59,23 @@ pub struct Lost {
 }
 
 /// Hints from the platform: they make a session look sooner, and prove nothing.
+///
+/// On any of the first three, a session that is live asks the gateway for a sign of life and
+/// connects again only if there is none within three seconds. None of them resets the back-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signal {
-    /// There is a network, perhaps another one.
+    /// There is a network, perhaps another one. A session that waits for its next attempt makes it now,
+    /// unless the gateway has asked it to stay away, and one whose attempt is older than three seconds
+    /// begins it anew; but at the most once a second.
     NetworkUp,
     /// There may be no network.
     NetworkDown,
-    /// The application runs again after it was suspended.
+    /// The application runs again, perhaps after it was suspended: like [`NetworkUp`](Self::NetworkUp), and a
+    /// session that went to sleep connects at once.
     Resumed,
-    /// The application is about to be suspended.
+    /// The application is about to be suspended: the session sends what is due, says goodbye, and sleeps
+    /// without timers until [`Resumed`](Self::Resumed).
     Suspending,
 }
 
@@ -76,11 +87,20 @@ pub enum Request {
     Open {
         /// Its name from now on.
         transport: TransportId,
-        /// Which of the application's endpoints to take, counted on without end.
-        endpoint: usize,
+        /// Where.
+        endpoint: Endpoint,
         /// The first message, to be offered in the WebSocket handshake if the platform allows it
         /// (`docs/protocol.md` §2): it saves a round trip.
         early: Option<Vec<u8>>,
+    },
+    /// Provide credentials, and say [`Input::Credentials`]. Asked only with
+    /// [`SessionConfig::ask_credentials`](super::SessionConfig::ask_credentials), and once per need: what was provided is kept until a gateway
+    /// does not take it any more.
+    Credentials {
+        /// Comes back with the answer.
+        id: CredentialsId,
+        /// Whether the last ones had expired, so that a cache must not give them out again.
+        expired: bool,
     },
     /// Close a transport, after what has been transmitted. Nothing more is wanted of it.
     Close {
@@ -113,6 +133,21 @@ pub enum Event {
         /// What came of it.
         outcome: ResumeOutcome,
     },
+    /// The gateway asks the session to go on elsewhere. It is still live, and told everything, while it opens
+    /// another connection; then [`Moved`](Self::Moved) follows, or if there is none and the gateway
+    /// ends this one [`Disconnected`](Self::Disconnected).
+    Moving {
+        /// For how long the gateway serves the session on.
+        within: Duration,
+    },
+    /// Live at another gateway, without having been disconnected. [`Resumed`](Self::Resumed) follows.
+    Moved {
+        /// The life of the log that versions belong to.
+        epoch: Epoch,
+    },
+    /// Asleep after [`Signal::Suspending`], without a connection and without timers, until [`Signal::Resumed`].
+    /// Replicas stay readable and publishes are queued.
+    Suspended,
     /// Not live. Replicas stay readable and publishes are queued.
     Disconnected {
         /// Why.
@@ -291,6 +326,10 @@ pub enum TimerReason {
     Connect,
     /// To give up on a gateway that is not heard of.
     Silence,
+    /// To leave for another gateway.
+    Move,
+    /// To give up on a provider of credentials.
+    Credentials,
     /// To close although publishes have no verdict.
     Close,
 }

@@ -66,6 +66,9 @@ fn class(event: &Event) -> Class {
         Event::PublishSettled { .. } => Class::Verdict,
         Event::FetchEnded { .. } | Event::FetchFailed { .. } => Class::Answer,
         Event::Connecting { .. }
+        | Event::Moving { .. }
+        | Event::Moved { .. }
+        | Event::Suspended
         | Event::Connected { .. }
         | Event::Resumed { .. }
         | Event::Disconnected { .. }

@@ -105,6 +105,8 @@ impl Session {
                 }
             }
             GatewayFrame::Ping { token } => self.pong = Some(token),
+            GatewayFrame::Pong { token } => self.handle_pong(token, arriving.now),
+            GatewayFrame::Move(asked) => self.handle_move(&asked, arriving.now),
             GatewayFrame::Subscribed { id, topics } => self.handle_subscribed(id, topics),
             GatewayFrame::Fetched(fetched) => self.handle_fetched(&fetched).map_err(unexpected)?,
             GatewayFrame::FetchEnd { id, more } => self.handle_fetch_end(id, Ok(more)),
@@ -141,7 +143,9 @@ impl Session {
         self.welcome = Some(Welcome { principal: "", ..welcome });
         self.statistics.connections += 1;
         self.go_live(now);
-        self.push_event(Event::Connected { epoch: welcome.epoch });
+        let epoch = welcome.epoch;
+        let is_moving = core::mem::take(&mut self.link.is_moving);
+        self.push_event(if is_moving { Event::Moved { epoch } } else { Event::Connected { epoch } });
         if core::mem::take(&mut self.asks_late) {
             self.resubscribe();
         }

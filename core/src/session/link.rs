@@ -6,18 +6,17 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Session;
-use super::backoff::Backoff;
+use super::backoff::{Backoff, LONGEST_ASKED};
 use super::config::SessionConfig;
-use super::event::{Event, Input, Lost, Request, Signal, TimerReason, TransportId};
+use super::endpoints::{Endpoint, Endpoints};
+use super::event::{Event, Input, Lost, Request, TimerReason, TransportId};
+use super::handover::Handover;
 use crate::error::{ErrorCode, Fault};
 use crate::time::Timestamp;
 use crate::wire::{ClientFrame, Goodbye};
 
-/// How long a gateway gets to be heard of when the silence was noticed late: after sleep, what it
-/// has sent meanwhile is only now being read.
-const PROBE: Duration = Duration::from_secs(2);
 /// A connection that was live for so long has lasted: the back-off begins anew.
-const LASTING: Duration = Duration::from_secs(5);
+pub(super) const LASTING: Duration = Duration::from_secs(5);
 /// How long a transport that is to be closed gets to take a last message.
 const PARTING: Duration = Duration::from_secs(2);
 /// The WebSocket close code of an orderly end.
@@ -27,16 +26,31 @@ pub(super) const NORMAL_CLOSE: u16 = 1000;
 pub(super) enum Phase {
     /// Not asked to connect yet.
     Idle,
-    /// Until the next attempt.
-    Waiting { until: Timestamp },
+    /// The application has yet to provide credentials.
+    Asking { deadline: Timestamp },
+    /// Until the next attempt, which no hint may bring on before `earliest`.
+    Waiting { until: Timestamp, earliest: Timestamp },
     /// The driver opens a transport.
-    Opening { transport: TransportId, deadline: Timestamp, has_early: bool },
+    Opening { transport: TransportId, since: Timestamp, deadline: Timestamp, has_early: bool },
     /// The transport is open, and the gateway has yet to welcome the session.
-    Greeting { transport: TransportId, deadline: Timestamp, is_hello_due: bool },
+    Greeting { transport: TransportId, since: Timestamp, deadline: Timestamp, is_hello_due: bool },
     /// Welcomed.
     Live { transport: TransportId, since: Timestamp, silent_at: Timestamp, is_probing: bool },
+    /// The application is suspended.
+    Asleep,
     /// Over for good.
     Closed,
+}
+
+/// What the end of a connection says of the next one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ending<'a> {
+    /// The session was live and nobody meant it to end.
+    prompt: bool,
+    /// For how long the gateway asked to be left alone.
+    asked: Duration,
+    /// Where the gateway said to go; empty for nowhere.
+    redirect: &'a str,
 }
 
 /// A last message for a transport, and how to close it then.
@@ -54,13 +68,25 @@ pub(super) struct Link {
     pub(super) phase: Phase,
     pub(super) requests: VecDeque<Request>,
     parting: Option<Parting>,
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
+    pub(super) endpoints: Endpoints,
+    /// Where the current transport leads.
+    pub(super) endpoint: Endpoint,
+    pub(super) handover: Option<Handover>,
+    /// Whether the current transport was opened before the last one was left.
+    pub(super) is_moving: bool,
     /// Attempts since the last connection.
     attempts: u32,
     last_transport: u64,
-    next_endpoint: usize,
+    /// A ping that is to be sent.
+    pub(super) ping: Option<u64>,
+    pub(super) last_ping: u64,
+    /// When a hint last made the session dial.
+    pub(super) hinted_at: Option<Timestamp>,
     /// Time never runs backwards here, whatever the driver says.
     now: Timestamp,
+    /// By how much time here is ahead of a driver's clock that was set back.
+    ahead: Duration,
 }
 
 impl Link {
@@ -70,17 +96,37 @@ impl Link {
             requests: VecDeque::new(),
             parting: None,
             backoff: Backoff::new(config.backoff_base, config.backoff_cap, seed),
+            endpoints: Endpoints::new(config),
+            endpoint: Endpoint::Listed(0),
+            handover: None,
+            is_moving: false,
             attempts: 0,
             last_transport: 0,
-            next_endpoint: 0,
+            ping: None,
+            last_ping: 0,
+            hinted_at: None,
             now,
+            ahead: Duration::ZERO,
         }
     }
 
-    /// The time, which the driver has told last.
-    pub(super) fn advance(&mut self, now: Timestamp) -> Timestamp {
+    /// The time, after the driver has told it.
+    pub(super) fn advance(&mut self, told: Timestamp) -> Timestamp {
+        let now = told + self.ahead;
+        // A clock that was set back goes on from where it was, or deadlines would not come for as long.
+        self.ahead += self.now - now;
         self.now = self.now.max(now);
         self.now
+    }
+
+    /// What the driver's clock says at this time.
+    pub(super) fn told(&self, time: Timestamp) -> Timestamp {
+        Timestamp::ZERO + (time - (Timestamp::ZERO + self.ahead))
+    }
+
+    pub(super) const fn next_transport(&mut self) -> TransportId {
+        self.last_transport += 1;
+        TransportId(self.last_transport)
     }
 
     pub(super) const fn transport(&self) -> Option<TransportId> {
@@ -88,7 +134,7 @@ impl Link {
             Phase::Opening { transport, .. } | Phase::Greeting { transport, .. } | Phase::Live { transport, .. } => {
                 Some(transport)
             }
-            Phase::Idle | Phase::Waiting { .. } | Phase::Closed => None,
+            Phase::Idle | Phase::Asking { .. } | Phase::Waiting { .. } | Phase::Asleep | Phase::Closed => None,
         }
     }
 
@@ -113,7 +159,7 @@ impl Link {
     }
 
     /// Has the driver close the current transport, if there is one.
-    fn hang_up(&mut self, code: u16) {
+    pub(super) fn hang_up(&mut self, code: u16) {
         if let Some(transport) = self.transport() {
             self.requests.push_back(Request::Close { transport, code });
         }
@@ -121,9 +167,13 @@ impl Link {
 
     /// Has the driver close the current transport once the gateway has been told why.
     pub(super) fn part(&mut self, reason: ErrorCode, code: u16) {
+        self.part_with(Vec::new(), reason, code);
+    }
+
+    /// The same, with frames to be sent before that.
+    pub(super) fn part_with(&mut self, mut message: Vec<u8>, reason: ErrorCode, code: u16) {
         let Some(transport) = self.open_transport() else { return self.hang_up(code) };
         self.give_up_parting();
-        let mut message = Vec::new();
         let goodbye = Goodbye { code: reason.number(), reason: reason.message(), ..Goodbye::default() };
         ClientFrame::Goodbye(goodbye).encode(&mut message);
         self.parting = Some(Parting { message, transport, code, until: self.now + PARTING });
@@ -138,23 +188,48 @@ impl Link {
     }
 
     /// Closes the transport whose last message is still to be taken.
-    fn give_up_parting(&mut self) {
+    pub(super) fn give_up_parting(&mut self) {
         if let Some(Parting { transport, code, .. }) = self.parting.take() {
             self.requests.push_back(Request::Close { transport, code });
         }
     }
 
+    /// How long to wait before the next attempt, and how much of it at the gateway's word.
+    fn plan(&mut self, ending: &Ending<'_>, has_lasted: bool, now: Timestamp) -> (Duration, Duration) {
+        let Ending { prompt, asked, redirect } = *ending;
+        if prompt && has_lasted {
+            return (self.backoff.next(true, Duration::ZERO), Duration::ZERO);
+        }
+        let is_round_over = self.endpoints.fail(&self.endpoint, (!asked.is_zero()).then(|| now + asked), now);
+        let is_redirected = self.endpoints.redirect(&self.endpoint, redirect);
+        let asked = if is_redirected { asked } else { self.endpoints.free_at(now) - now };
+        if asked.is_zero() && (is_redirected || !is_round_over) {
+            (self.backoff.hop(), Duration::ZERO)
+        } else {
+            let wait = self.backoff.next(prompt, asked);
+            (wait, asked.min(wait))
+        }
+    }
+
+    pub(super) fn tick_parting(&mut self, now: Timestamp) {
+        if self.parting.as_ref().is_some_and(|parting| parting.until <= now) {
+            self.give_up_parting();
+        }
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<(Timestamp, TimerReason)> {
         let phase = match self.phase {
-            Phase::Idle | Phase::Closed => None,
-            Phase::Waiting { until } => Some((until, TimerReason::Redial)),
+            Phase::Idle | Phase::Asleep | Phase::Closed => None,
+            Phase::Asking { deadline } => Some((deadline, TimerReason::Credentials)),
+            Phase::Waiting { until, .. } => Some((until, TimerReason::Redial)),
             Phase::Opening { deadline, .. } | Phase::Greeting { deadline, .. } => {
                 Some((deadline, TimerReason::Connect))
             }
             Phase::Live { silent_at, .. } => Some((silent_at, TimerReason::Silence)),
         };
         let parting = self.parting.as_ref().map(|parting| (parting.until, TimerReason::Close));
-        phase.into_iter().chain(parting).min_by_key(|(deadline, _)| *deadline)
+        let handover = self.handover.as_ref().map(Handover::poll_timeout);
+        phase.into_iter().chain(parting).chain(handover).min_by_key(|(deadline, _)| *deadline)
     }
 }
 
@@ -163,6 +238,7 @@ impl Session {
     pub fn handle_input(&mut self, input: Input<'_>, now: Timestamp) {
         let now = self.link.advance(now);
         match input {
+            Input::Opened { transport, .. } if self.link.successor() == Some(transport) => self.take_over(now),
             Input::Opened { transport, early_taken } => self.handle_opened(transport, early_taken),
             Input::Message(id, message) if self.link.open_transport() == Some(id) => self.handle_message(message, now),
             Input::TextMessage(id) if self.link.open_transport() == Some(id) => {
@@ -170,8 +246,10 @@ impl Session {
             }
             Input::Lost(id, lost) if self.link.transport() == Some(id) => {
                 let prompt = self.is_live();
-                self.handle_lost(lost, prompt, Duration::ZERO, now);
+                self.handle_lost(lost, &Ending { prompt, ..Ending::default() }, now);
             }
+            Input::Lost(id, _) if self.link.successor() == Some(id) => self.handle_successor_lost(now),
+            Input::Credentials(id, outcome) => self.handle_credentials(id, outcome, now),
             Input::Signal(signal) => self.handle_signal(signal, now),
             Input::Tick => self.handle_tick(now),
             // News of a transport that has been given up.
@@ -181,42 +259,63 @@ impl Session {
 
     pub(super) fn dial(&mut self, now: Timestamp) {
         self.link.give_up_parting();
-        self.link.last_transport += 1;
+        if self.config.ask_credentials && self.keyring.is_empty() {
+            return self.ask_for_credentials(now);
+        }
         self.link.attempts = self.link.attempts.saturating_add(1);
-        let transport = TransportId(self.link.last_transport);
-        let endpoint = self.link.next_endpoint;
+        let transport = self.link.next_transport();
+        let endpoint = self.link.endpoints.next(now);
         let early = self.compose_early();
         let deadline = now + self.config.connect_timeout;
-        self.link.phase = Phase::Opening { transport, deadline, has_early: early.is_some() };
+        self.link.endpoint = endpoint.clone();
+        self.link.is_moving = false;
+        self.link.phase = Phase::Opening { transport, since: now, deadline, has_early: early.is_some() };
         self.link.requests.push_back(Request::Open { transport, endpoint, early });
         self.push_event(Event::Connecting { attempt: self.link.attempts });
     }
 
     fn handle_opened(&mut self, id: TransportId, early_taken: bool) {
-        if let Phase::Opening { transport, deadline, has_early } = self.link.phase
+        if let Phase::Opening { transport, since, deadline, has_early } = self.link.phase
             && transport == id
         {
             let is_hello_due = !(has_early && early_taken);
-            self.link.phase = Phase::Greeting { transport, deadline, is_hello_due };
+            self.link.phase = Phase::Greeting { transport, since, deadline, is_hello_due };
         }
     }
 
     /// The connection is gone, or did not come about: on to the next, or to the end.
-    fn handle_lost(&mut self, lost: Lost, prompt: bool, asked: Duration, now: Timestamp) {
-        let Lost { code, detail } = lost;
-        if let Phase::Live { since, .. } = self.link.phase
-            && now - since >= LASTING
-        {
+    pub(super) fn handle_lost(&mut self, lost: Lost, ending: &Ending<'_>, now: Timestamp) {
+        let has_lasted = matches!(self.link.phase, Phase::Live { since, .. } if now - since >= LASTING);
+        if has_lasted {
             self.link.backoff.reset();
+            self.link.endpoints.reset();
         }
-        if !self.config.reconnect || code.fault() == Fault::Caller {
+        if self.config.reconnect && self.renew_credentials(&lost, now) {
+            return;
+        }
+        if !self.config.reconnect || lost.code.fault() == Fault::Caller {
             self.link.phase = Phase::Idle;
-            return self.finish(code, detail);
+            return self.finish(lost.code, lost.detail);
         }
+        if self.link.successor().is_some() {
+            self.disconnect();
+            self.link.promote_successor();
+            self.link.attempts = self.link.attempts.saturating_add(1);
+            let Lost { code, detail } = lost;
+            self.push_event(Event::Disconnected { code, detail, retry_in: Some(Duration::ZERO) });
+            self.push_event(Event::Connecting { attempt: self.link.attempts });
+            return;
+        }
+        let (wait, asked) = self.link.plan(ending, has_lasted, now);
+        self.wait(lost, wait, asked, now);
+    }
+
+    /// Until the next attempt. No hint brings it on before `asked` is over.
+    pub(super) fn wait(&mut self, lost: Lost, wait: Duration, asked: Duration, now: Timestamp) {
+        self.link.abandon_handover();
         self.disconnect();
-        self.link.next_endpoint = self.link.next_endpoint.wrapping_add(1);
-        let wait = self.link.backoff.next(prompt, asked);
-        self.link.phase = Phase::Waiting { until: now + wait };
+        let Lost { code, detail } = lost;
+        self.link.phase = Phase::Waiting { until: now + wait, earliest: now + asked };
         self.push_event(Event::Disconnected { code, detail, retry_in: Some(wait) });
     }
 
@@ -228,82 +327,35 @@ impl Session {
             return self.finish(code, detail);
         }
         let prompt = code.fault() == Fault::Network && self.is_live();
-        self.handle_lost(Lost { code, detail }, prompt, Duration::ZERO, now);
+        self.handle_lost(Lost { code, detail }, &Ending { prompt, ..Ending::default() }, now);
     }
 
     pub(super) fn handle_goodbye(&mut self, goodbye: &Goodbye<'_>, now: Timestamp) {
         let code = ErrorCode::from_number(goodbye.code).unwrap_or(ErrorCode::ConnectionLost);
-        let detail = goodbye.reason.to_string();
+        let lost = Lost { code, detail: goodbye.reason.to_string() };
+        let asked = Duration::from_millis(goodbye.retry_after_ms).min(LONGEST_ASKED);
         self.link.hang_up(NORMAL_CLOSE);
         // A gateway that refuses this client for what it is will refuse it again.
         let greeting = matches!(self.link.phase, Phase::Greeting { .. });
         if code == ErrorCode::UnsupportedVersion || greeting && code == ErrorCode::MessageTooLarge {
             self.link.phase = Phase::Idle;
-            return self.finish(code, detail);
+            return self.finish(lost.code, lost.detail);
         }
-        self.handle_lost(Lost { code, detail }, false, Duration::from_millis(goodbye.retry_after_ms), now);
-    }
-
-    /// The gateway was heard.
-    pub(super) fn note_heard(&mut self, now: Timestamp) {
-        let heartbeat = self.heartbeat();
-        if let Phase::Live { silent_at, is_probing, .. } = &mut self.link.phase {
-            *silent_at = now + heartbeat * 2;
-            *is_probing = false;
-        }
+        self.handle_lost(lost, &Ending { prompt: false, asked, redirect: goodbye.redirect }, now);
     }
 
     pub(super) fn go_live(&mut self, now: Timestamp) {
         if let Phase::Greeting { transport, .. } = self.link.phase {
             self.link.attempts = 0;
+            self.link.endpoints.prefer(&self.link.endpoint);
+            self.keyring.prove();
             let silent_at = now + self.heartbeat() * 2;
             self.link.phase = Phase::Live { transport, since: now, silent_at, is_probing: false };
         }
     }
 
     /// How often the gateway is heard of at the least, by its own word.
-    fn heartbeat(&self) -> Duration {
+    pub(super) fn heartbeat(&self) -> Duration {
         Duration::from_millis(self.welcome.map_or(10_000, |welcome| welcome.heartbeat_ms.clamp(100, 3_600_000)))
-    }
-
-    fn handle_signal(&mut self, signal: Signal, now: Timestamp) {
-        let soon = now + PROBE.max(self.heartbeat());
-        match (signal, &mut self.link.phase) {
-            (Signal::NetworkUp | Signal::Resumed, Phase::Waiting { .. }) => self.dial(now),
-            // A hint is no proof: look closer, and don't hang up.
-            (Signal::NetworkUp | Signal::NetworkDown | Signal::Resumed, Phase::Live { silent_at, .. }) => {
-                *silent_at = (*silent_at).min(soon);
-            }
-            _ => {}
-        }
-    }
-
-    fn handle_tick(&mut self, now: Timestamp) {
-        if self.link.parting.as_ref().is_some_and(|parting| parting.until <= now) {
-            self.link.give_up_parting();
-        }
-        if self.flush_until.is_some_and(|until| until <= now) {
-            return self.finish(ErrorCode::Closed, String::new());
-        }
-        let heartbeat = self.heartbeat();
-        match &mut self.link.phase {
-            Phase::Waiting { until } if *until <= now => self.dial(now),
-            Phase::Opening { deadline, .. } | Phase::Greeting { deadline, .. } if *deadline <= now => {
-                self.link.hang_up(NORMAL_CLOSE);
-                let detail = "the gateway did not answer in time".into();
-                self.handle_lost(Lost { code: ErrorCode::ConnectFailed, detail }, false, Duration::ZERO, now);
-            }
-            Phase::Live { silent_at, is_probing, .. } if *silent_at <= now => {
-                // A tick that comes much too late came out of a sleep.
-                if now - *silent_at > heartbeat && !*is_probing {
-                    *silent_at = now + PROBE;
-                    *is_probing = true;
-                } else {
-                    let detail = "nothing was heard from the gateway for twice its heartbeat".into();
-                    self.fail(ErrorCode::Silence, detail, now);
-                }
-            }
-            _ => {}
-        }
     }
 }

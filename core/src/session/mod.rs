@@ -6,9 +6,12 @@
 mod aliases;
 mod backoff;
 mod config;
+mod credentials;
+mod endpoints;
 mod event;
 mod events;
 mod fetches;
+mod handover;
 mod inbound;
 mod link;
 mod mailbox;
@@ -16,10 +19,13 @@ mod outbound;
 mod publishing;
 mod replicas;
 mod returning;
+mod signals;
 mod subscriptions;
 mod telling;
 
-pub use config::{SessionConfig, SubscribeOptions};
+pub use config::{QueueFull, SessionConfig, SubscribeOptions};
+pub use credentials::{Credentials, CredentialsId};
+pub use endpoints::Endpoint;
 pub use event::{
     Event, FetchedItem, Input, Lost, MissedEvents, PublishTicket, Refusal, Replica, Request, ResumeOutcome, Signal,
     Statistics, StreamId, TimerReason, TransportId, Update, UpdateKind,
@@ -38,6 +44,7 @@ use crate::selector::Selector;
 use crate::time::Timestamp;
 use crate::value::Value;
 use crate::wire::Welcome;
+use credentials::Keyring;
 use events::Events;
 use fetches::Fetches;
 use link::{Link, NORMAL_CLOSE, Phase};
@@ -80,6 +87,7 @@ pub struct Session {
     config: SessionConfig,
     publisher: PublisherId,
     link: Link,
+    keyring: Keyring,
     replicas: Replicas,
     subscriptions: Subscriptions,
     publishing: Publishing,
@@ -133,6 +141,7 @@ impl Session {
     pub fn new(config: SessionConfig, publisher: PublisherId, seed: u64, now: Timestamp) -> Self {
         Self {
             link: Link::new(&config, seed, now),
+            keyring: Keyring::default(),
             config,
             publisher,
             replicas: Replicas::default(),
@@ -163,7 +172,7 @@ impl Session {
     /// Connects, and from then on stays connected as well as it can.
     pub fn connect(&mut self, now: Timestamp) {
         let now = self.link.advance(now);
-        if matches!(self.link.phase, Phase::Idle) {
+        if matches!(self.link.phase, Phase::Idle | Phase::Asleep) {
             self.dial(now);
         }
     }
@@ -179,6 +188,9 @@ impl Session {
             _ => {
                 let until = now + flush;
                 self.flush_until = Some(self.flush_until.map_or(until, |earlier| earlier.min(until)));
+                if matches!(self.link.phase, Phase::Asleep) {
+                    self.dial(now);
+                }
             }
         }
     }
@@ -202,10 +214,9 @@ impl Session {
         if self.welcome.is_some_and(|welcome| publication.size() as u64 > welcome.max_value) {
             return Err(ErrorCode::TooLarge);
         }
-        if self.publishing.len() + self.events.verdicts() >= self.config.queue_count {
-            return Err(ErrorCode::QueueFull);
-        }
-        self.publishing.queue(path, publication, self.config.queue_bytes)
+        self.publishing.check(&publication)?;
+        self.make_room(publication.size())?;
+        Ok(self.publishing.queue(path, publication))
     }
 
     /// Opens an update stream: of its values only what changed is sent.
@@ -234,7 +245,7 @@ impl Session {
             path: topic.path.clone(),
             value: Value::from_bytes(topic.value_type, topic.value.clone()?).ok()?,
             version: topic.version,
-            received: topic.received,
+            received: self.link.told(topic.received),
             stale: topic.repairing || !self.is_live() || !self.is_confirmed(topic),
         })
     }
@@ -301,7 +312,9 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Timestamp, TimerReason)> {
         let flush = self.flush_until.map(|until| (until, TimerReason::Close));
-        self.link.poll_timeout().into_iter().chain(flush).min_by_key(|(deadline, _)| *deadline)
+        let (deadline, reason) =
+            self.link.poll_timeout().into_iter().chain(flush).min_by_key(|(deadline, _)| *deadline)?;
+        Some((self.link.told(deadline), reason))
     }
 
     fn settle(&mut self, verdict: Verdict) {
@@ -319,6 +332,7 @@ impl Session {
     /// The end: everything that waits is told so.
     fn finish(&mut self, code: ErrorCode, detail: String) {
         self.link.part(code, if code == ErrorCode::Closed { NORMAL_CLOSE } else { code.number() });
+        self.link.abandon_handover();
         self.disconnect();
         self.link.phase = Phase::Closed;
         self.flush_until = None;
@@ -351,5 +365,6 @@ impl Session {
         self.outgoing.clear();
         self.repairs.clear();
         self.pong = None;
+        self.link.ping = None;
     }
 }

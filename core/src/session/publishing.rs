@@ -4,7 +4,9 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+use super::Session;
 use super::aliases::Aliases;
+use super::config::{QueueFull, SessionConfig};
 use super::event::{PublishTicket, Refusal, StreamId};
 use crate::check::plain_check;
 use crate::delta::Encoder;
@@ -111,28 +113,34 @@ impl Publishing {
         self.streams.remove(&id);
     }
 
-    /// Queues a publish, as long as the values queued take no more than `max_bytes`.
-    pub(super) fn queue(
-        &mut self,
-        path: &Path,
-        publication: Publication,
-        max_bytes: usize,
-    ) -> Result<PublishTicket, ErrorCode> {
-        if let PublicationChange::Stream(id, _) = &publication.change
-            && !self.streams.contains_key(id)
-        {
-            return Err(ErrorCode::BadOptions);
+    /// Whether a publish is one that can be queued.
+    pub(super) fn check(&self, publication: &Publication) -> Result<(), ErrorCode> {
+        match &publication.change {
+            PublicationChange::Stream(id, _) if !self.streams.contains_key(id) => Err(ErrorCode::BadOptions),
+            _ => Ok(()),
         }
-        let size = publication.size();
-        if self.bytes.saturating_add(size) > max_bytes && !self.is_empty() {
-            return Err(ErrorCode::QueueFull);
-        }
-        self.bytes += size;
+    }
+
+    /// Whether there is room for one more of `size` bytes. One alone may have any size.
+    fn has_room(&self, size: usize, config: &SessionConfig) -> bool {
+        self.is_empty() || self.len() < config.queue_count && self.bytes.saturating_add(size) <= config.queue_bytes
+    }
+
+    /// Settles the oldest publish that was never sent.
+    fn drop_oldest(&mut self) -> Option<Verdict> {
+        let index = self.waiting.iter().position(|item| item.number.0 == 0)?;
+        let item = self.waiting.remove(index)?;
+        Some(self.settle(&item, Err(Refusal { code: ErrorCode::QueueFull, version: Version::NONE })))
+    }
+
+    /// Queues a publish.
+    pub(super) fn queue(&mut self, path: &Path, publication: Publication) -> PublishTicket {
+        self.bytes += publication.size();
         self.last_ticket += 1;
         let ticket = PublishTicket(self.last_ticket);
         let number = PublishNumber(0);
         self.waiting.push_back(Item { ticket, path: path.clone(), publication, number, whole: false, chained: false });
-        Ok(ticket)
+        ticket
     }
 
     /// The connection is gone: what is in flight is sent again on the next one.
@@ -287,6 +295,29 @@ impl Publishing {
         self.sent = 0;
         let items = self.in_flight.drain(..).chain(self.waiting.drain(..));
         items.map(move |item| (item.ticket, Err(Refusal { code, version: Version::NONE })))
+    }
+}
+
+impl Session {
+    /// Sees to it that there is room for one more publish of `size` bytes. Verdicts that nobody has heard yet
+    /// take room as well.
+    pub(super) fn make_room(&mut self, size: usize) -> Result<(), ErrorCode> {
+        let unheard = self.events.verdicts();
+        match self.config.queue_full {
+            QueueFull::Error if self.publishing.len() + unheard >= self.config.queue_count => {
+                return Err(ErrorCode::QueueFull);
+            }
+            QueueFull::DropOldest if unheard >= self.config.queue_count => return Err(ErrorCode::QueueFull),
+            _ => {}
+        }
+        while !self.publishing.has_room(size, &self.config) {
+            let dropped = match self.config.queue_full {
+                QueueFull::Error => None,
+                QueueFull::DropOldest => self.publishing.drop_oldest(),
+            };
+            self.settle(dropped.ok_or(ErrorCode::QueueFull)?);
+        }
+        Ok(())
     }
 }
 

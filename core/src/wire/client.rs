@@ -47,6 +47,11 @@ pub enum ClientFrame<'a> {
     },
     /// The orderly end.
     Goodbye(Goodbye<'a>),
+    /// Asks for a pong: is the gateway still there?
+    Ping {
+        /// Comes back with the pong.
+        token: u64,
+    },
 }
 
 /// Who connects, what it can take, and where it goes on from.
@@ -193,6 +198,7 @@ const FETCH: u64 = 5;
 const REPAIR: u64 = 6;
 const PONG: u64 = 7;
 const GOODBYE: u64 = 8;
+const PING: u64 = 9;
 
 /// Extensions of a hello.
 const HELLO_RESUME: u64 = 1;
@@ -222,6 +228,7 @@ impl<'a> ClientFrame<'a> {
             Self::Repair { topic } => write_frame(out, REPAIR, |out| write_varint(out, topic.0.into())),
             Self::Pong { token } => write_frame(out, PONG, |out| write_varint(out, *token)),
             Self::Goodbye(goodbye) => write_frame(out, GOODBYE, |out| goodbye.write(out)),
+            Self::Ping { token } => write_frame(out, PING, |out| write_varint(out, *token)),
         }
     }
 
@@ -256,6 +263,7 @@ impl<'a> ClientFrame<'a> {
                 reader.skip_extensions()?;
                 Self::Goodbye(goodbye)
             }
+            PING => Self::Ping { token: reader.varint()? },
             _ => return Ok(None),
         };
         reader.end()?;

@@ -100,6 +100,13 @@ pub enum GatewayFrame<'a> {
     Refused(Refused<'a>),
     /// The orderly end.
     Goodbye(Goodbye<'a>),
+    /// Asks the client to go on elsewhere. It is served on until it does, or the time is over.
+    Move(Move<'a>),
+    /// The answer to a ping.
+    Pong {
+        /// The ping's.
+        token: u64,
+    },
 }
 
 /// The gateway's side of the handshake.
@@ -189,6 +196,15 @@ pub enum RequestRef {
     Fetch(FetchId),
 }
 
+/// Please go on elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move<'a> {
+    /// For how long the client is served on, in milliseconds.
+    pub within_ms: u64,
+    /// Where to; empty for another of the client's endpoints.
+    pub redirect: &'a str,
+}
+
 /// A request can't be met, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused<'a> {
@@ -215,6 +231,8 @@ const FETCHED: u64 = 12;
 const FETCH_END: u64 = 13;
 const REFUSED: u64 = 14;
 const GOODBYE: u64 = 16;
+const MOVE: u64 = 17;
+const PONG: u64 = 18;
 
 /// Extensions of a welcome.
 const WELCOME_RESUMED: u64 = 1;
@@ -273,6 +291,8 @@ impl<'a> GatewayFrame<'a> {
             }),
             Self::Refused(refused) => write_frame(out, REFUSED, |out| refused.write(out)),
             Self::Goodbye(goodbye) => write_frame(out, GOODBYE, |out| goodbye.write(out)),
+            Self::Move(moving) => write_frame(out, MOVE, |out| moving.write(out)),
+            Self::Pong { token } => write_frame(out, PONG, |out| write_varint(out, *token)),
         }
     }
 
@@ -327,6 +347,8 @@ impl<'a> GatewayFrame<'a> {
                 reader.skip_extensions()?;
                 Self::Goodbye(goodbye)
             }
+            MOVE => Self::Move(Move::read(reader)?),
+            PONG => Self::Pong { token: reader.varint()? },
             _ => return Ok(None),
         };
         reader.end()?;
@@ -428,6 +450,19 @@ impl<'a> Fetched<'a> {
             sequence: reader.varint()?,
             value: reader.rest(),
         })
+    }
+}
+
+impl<'a> Move<'a> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_varint(out, self.within_ms);
+        write_text(out, self.redirect);
+    }
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
+        let moving = Self { within_ms: reader.varint()?, redirect: reader.text("redirect", MAX_TEXT_BYTES)? };
+        reader.skip_extensions()?;
+        Ok(moving)
     }
 }
 

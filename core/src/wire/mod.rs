@@ -13,7 +13,7 @@ mod varint;
 
 pub use client::{ClientFrame, Condition, Hello, Operation, Publish, PublishPath, Subscribe, TopicProperties};
 pub use fields::{Goodbye, HistoryStart};
-pub use gateway::{Ack, Announce, Fetched, GatewayFrame, Refused, RequestRef, Welcome};
+pub use gateway::{Ack, Announce, Fetched, GatewayFrame, Move, Refused, RequestRef, Welcome};
 pub use reader::{Frames, RawFrame};
 pub use varint::{MAX_VARINT_BYTES, read_varint, varint_len, write_varint};
 

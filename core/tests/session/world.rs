@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outpour_core::peer::PeerConfig;
 use outpour_core::session::{
-    Event, Input, Lost, Publication, PublicationChange, PublishTicket, Request, Session, SessionConfig,
+    Endpoint, Event, Input, Lost, Publication, PublicationChange, PublishTicket, Request, Session, SessionConfig,
     SubscribeOptions, TransportId, Update, UpdateKind,
 };
 use outpour_core::wire::Condition;
@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) tamper: Option<Tamper>,
     pub(crate) wire: Option<TransportId>,
     pub(crate) events: Vec<Event>,
-    pub(crate) endpoints: Vec<usize>,
+    pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) closes: Vec<u16>,
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use outpour_core::wire::{
-    Ack, Announce, ClientFrame, Condition, Fetched, GatewayFrame, Goodbye, Hello, HistoryStart, Operation, Publish,
-    PublishPath, Refused, RequestRef, Subscribe, TopicProperties, Welcome,
+    Ack, Announce, ClientFrame, Condition, Fetched, GatewayFrame, Goodbye, Hello, HistoryStart, Move, Operation,
+    Publish, PublishPath, Refused, RequestRef, Subscribe, TopicProperties, Welcome,
 };
 use outpour_core::{
     Epoch, FetchId, Partition, Path, PublishNumber, PublisherId, ResumePoint, SubscriptionId, TopicKind, TopicNumber,
@@ -210,6 +210,7 @@ pub(crate) fn client_from_json(value: &Value) -> ClientFrame<'static> {
         "repair" => ClientFrame::Repair { topic: fields.topic() },
         "pong" => ClientFrame::Pong { token: fields.number("token") },
         "goodbye" => ClientFrame::Goodbye(fields.goodbye()),
+        "ping" => ClientFrame::Ping { token: fields.number("token") },
         other => panic!("no frame {other} of a client"),
     }
 }
@@ -291,6 +292,8 @@ pub(crate) fn gateway_from_json(value: &Value) -> GatewayFrame<'static> {
             reason: fields.text("reason"),
         }),
         "goodbye" => GatewayFrame::Goodbye(fields.goodbye()),
+        "move" => GatewayFrame::Move(Move { within_ms: fields.number("within"), redirect: fields.text("redirect") }),
+        "pong" => GatewayFrame::Pong { token: fields.number("token") },
         other => panic!("no frame {other} of a gateway"),
     }
 }
@@ -401,6 +404,7 @@ pub(crate) fn client_to_json(frame: &ClientFrame<'_>) -> Value {
         ClientFrame::Repair { topic } => json!({ "frame": "repair", "topic": topic.0 }),
         ClientFrame::Pong { token } => json!({ "frame": "pong", "token": token }),
         ClientFrame::Goodbye(goodbye) => goodbye_to_json(goodbye),
+        ClientFrame::Ping { token } => json!({ "frame": "ping", "token": token }),
         other => panic!("{other:?} has no name"),
     }
 }
@@ -460,6 +464,10 @@ pub(crate) fn gateway_to_json(frame: &GatewayFrame<'_>) -> Value {
                 "reason": refused.reason })
         }
         GatewayFrame::Goodbye(goodbye) => goodbye_to_json(goodbye),
+        GatewayFrame::Move(Move { within_ms, redirect }) => {
+            json!({ "frame": "move", "within": within_ms, "redirect": redirect })
+        }
+        GatewayFrame::Pong { token } => json!({ "frame": "pong", "token": token }),
         other => panic!("{other:?} has no name"),
     }
 }

@@ -58,8 +58,9 @@ fn encode(direction: &str, frame: &Value) -> Vec<u8> {
     message
 }
 
-const CLIENT_FRAMES: [&str; 8] = ["hello", "subscribe", "unsubscribe", "publish", "fetch", "repair", "pong", "goodbye"];
-const GATEWAY_FRAMES: [&str; 15] = [
+const CLIENT_FRAMES: [&str; 9] =
+    ["hello", "subscribe", "unsubscribe", "publish", "fetch", "repair", "pong", "goodbye", "ping"];
+const GATEWAY_FRAMES: [&str; 17] = [
     "delta",
     "snapshot",
     "event",
@@ -75,6 +76,8 @@ const GATEWAY_FRAMES: [&str; 15] = [
     "fetch_end",
     "refused",
     "goodbye",
+    "move",
+    "pong",
 ];
 
 /// Every frame there is, as direction and name.

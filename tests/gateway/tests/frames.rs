@@ -101,7 +101,7 @@ fn frames_of_unknown_kinds_are_skipped() {
     let gateway = gateway();
     let mut client = gateway.client("newer");
     let mut bytes = frame(0, b"?");
-    bytes.extend(frame(9, b"what is this"));
+    bytes.extend(frame(10, b"what is this"));
     bytes.extend(frame(15, &[0x80, 0x01, 1, 2, 3]));
     bytes.extend(message(&[subscribe(1, "a")]));
     client.send(bytes);
