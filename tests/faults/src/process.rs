@@ -5,9 +5,10 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
 
 use crate::program::program;
 use crate::{Observation, soon};
@@ -19,6 +20,7 @@ pub struct Process {
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     log: Arc<Mutex<String>>,
+    logging: JoinHandle<()>,
 }
 
 impl Process {
@@ -46,7 +48,7 @@ impl Process {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (mut errors, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));
-        tokio::spawn(async move {
+        let logging = tokio::spawn(async move {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = errors.read(&mut buffer).await {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +56,7 @@ impl Process {
             }
         });
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output, log }
+        Self { child, input, output, log, logging }
     }
 
     /// Follows topics with `outpour sub --jsonl`.
@@ -102,7 +104,10 @@ impl Process {
     /// Ends its input and waits for it to end.
     pub async fn end(&mut self) -> ExitStatus {
         self.input = None;
-        soon("the end of a process", self.child.wait()).await.unwrap()
+        let status = soon("the end of a process", self.child.wait()).await.unwrap();
+        // What it said last is often why.
+        let _told = (&mut self.logging).await;
+        status
     }
 
     /// Ends its input, waits for it to end, and expects success.
@@ -117,6 +122,13 @@ impl Process {
         let id = self.child.id().unwrap();
         let pages = std::fs::read_to_string(format!("/proc/{id}/statm")).unwrap();
         pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * rustix::param::page_size() as u64
+    }
+
+    /// Lets no file of its grow beyond so many bytes from now on, or any file.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let id = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        prlimit(id, Resource::Fsize, Rlimit { current: bytes, maximum }).unwrap();
     }
 
     /// Sends it a signal.

@@ -4,6 +4,7 @@
 mod crashes;
 mod crowd;
 mod cuts;
+mod data;
 mod publishing;
 mod slow;
 mod stalls;
