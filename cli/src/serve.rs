@@ -5,13 +5,14 @@ use std::error::Error;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use outpour_server::config::{Config, FsyncPolicy, LogFormat, Overlay};
 use outpour_server::gateway::Gateway;
-use outpour_server::log::{DiskLog, Log, MemoryLog};
+use outpour_server::log::{DiskLog, Log, LogError, MemoryLog};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -74,7 +75,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let config = Config::load(arguments.config.as_deref(), environment, &arguments.overlay())?;
     start_logging(&config)?;
     raise_descriptor_limit(config.gateway.max_connections);
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|error| format!("signals can't be handled: {error}"))?;
+    let unhandled = |error| format!("signals can't be handled: {error}");
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(unhandled)?;
+    // A file that may not grow any more is as good as a full disk: no reason to die.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(unhandled)?;
     let gateway = start(config)?;
     writeln!(stdout(), "listening on ws://{}", gateway.address())
         .and_then(|()| stdout().flush())
@@ -129,10 +133,14 @@ fn raise_descriptor_limit(connections: usize) {
 
 fn start(config: Config) -> Result<Gateway, String> {
     let log = open_log(&config)?;
-    let Config { gateway, allow_anonymous, .. } = config;
+    let Config { gateway, allow_anonymous, data, .. } = config;
     let (listen, workers, rules) = (gateway.listen, gateway.workers, gateway.broker.rules.len());
-    let gateway = Gateway::start(gateway, log)
-        .map_err(|error| format!("can't listen on {listen}: {error}; choose another address with --listen"))?;
+    let gateway = Gateway::start(gateway, log).map_err(|error| {
+        match (error.get_ref().is_some_and(|inner| inner.is::<LogError>()), data) {
+            (true, Some(directory)) => format!("{}: {error}", directory.display()),
+            _ => format!("can't listen on {listen}: {error}; choose another address with --listen"),
+        }
+    })?;
     tracing::info!(address = %gateway.address(), workers, rules, version = env!("CARGO_PKG_VERSION"), "started");
     if allow_anonymous {
         tracing::warn!("anybody who can reach the gateway may read and write every topic (allow_anonymous)");
