@@ -1,7 +1,8 @@
-//! The project's chores: `cargo xtask test`, `demo`, `bench` and `fuzz`.
+//! The project's chores: `cargo xtask test`, `demo`, `bench`, `fuzz` and `faults`.
 
 mod bench;
 mod demo;
+mod faults;
 mod fuzz;
 mod interop;
 mod layers;
@@ -34,6 +35,8 @@ enum Chore {
     Test(test::Options),
     /// Build the program and run its demo
     Demo(demo::Options),
+    /// Let real gateways and clients suffer everything at once, at random from a seed
+    Faults(faults::Options),
     /// Fuzz each target for a while
     Fuzz(fuzz::Options),
     /// Run the benchmarks whose figures the README quotes
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let done = Project::locate().and_then(|project| match options.chore {
         Chore::Test(options) => test::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Demo(options) => demo::run(&project, &options),
+        Chore::Faults(options) => faults::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(options) => fuzz::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Bench(options) => bench::run(&project, &options).map(|()| ExitCode::SUCCESS),
     });

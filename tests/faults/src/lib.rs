@@ -3,7 +3,8 @@
 //! - [`Proxy`]: a TCP proxy that cuts, stalls, slows and reorders connections, on command, by
 //!   rules, or at random from a seed;
 //! - [`Process`]: `outpour serve`, `sub` and `pub` as people run them;
-//! - [`Witness`]: writes down what one subscriber was told and objects to what must never happen.
+//! - [`Witness`]: writes down what one subscriber was told and objects to what must never happen;
+//! - [`soak`]: all of it together, for as long as one likes.
 
 #![allow(clippy::unwrap_used, reason = "a harness may end in a panic: that is how its tests fail")]
 
@@ -12,6 +13,7 @@ mod process;
 mod program;
 mod proxy;
 mod random;
+pub mod soak;
 mod witness;
 
 pub use follower::{Follower, eager, event_topic};

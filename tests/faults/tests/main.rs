@@ -7,4 +7,5 @@ mod cuts;
 mod data;
 mod publishing;
 mod slow;
+mod soak;
 mod stalls;
