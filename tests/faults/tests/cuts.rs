@@ -92,3 +92,24 @@ async fn programs_go_on_after_a_cut() {
     }
     assert_eq!(witness.missing(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_network_is_away_and_comes_back() {
+    let gateway = Gateway::lively().await;
+    let proxy = Proxy::start(gateway.address).await;
+    let publisher = eager(&gateway.url()).connect().await.unwrap();
+    publisher.set("v", outpour::Value::json("1")).await.unwrap();
+    let mut follower = Follower::start("a subscriber", &proxy.url(), "v");
+    follower.until(|witness| witness.value("v") == Some("1")).await;
+    for n in 2..6 {
+        proxy.refuse(true);
+        proxy.cut(Ending::Reset);
+        let refused = proxy.connections().len() + 5;
+        proxy.until("five attempts", |all| all.len() >= refused).await;
+        let held = follower.session.replica("v").unwrap();
+        assert!(held.stale, "a replica says that there may be a newer one");
+        publisher.set("v", outpour::Value::json(n.to_string())).await.unwrap();
+        proxy.refuse(false);
+        follower.until(|witness| witness.value("v") == Some(&n.to_string())).await;
+    }
+}
