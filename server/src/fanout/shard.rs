@@ -403,11 +403,11 @@ impl Shard {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        self.stirred = true;
         // Each alarm rings once, even if a session should ask for one in the past.
         for _ in 0..self.alarms.len() {
             let Some((alarm, key)) = self.alarms.first().copied().filter(|(alarm, _)| *alarm <= now) else { return };
             self.alarms.remove(&(alarm, key));
+            self.stirred = true;
             let Some(session) = self.sessions.get_mut(key as usize) else { continue };
             session.alarm = None;
             session.peer.handle_timeout(now);

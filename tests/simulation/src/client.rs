@@ -19,8 +19,8 @@ pub struct Client {
     pub session: Session,
     /// Its transport, if it has one: the number the session gave it.
     pub transport: Option<u64>,
-    /// A transport on its way, and when it is there.
-    pub opening: Option<(u64, u64)>,
+    /// A transport on its way.
+    pub opening: Option<Opening>,
     /// Whether the application takes updates.
     pub is_slow: bool,
     /// What it follows.
@@ -37,6 +37,21 @@ pub struct Client {
     epoch: Option<Epoch>,
     /// Why the session was last without a connection.
     pub last_error: String,
+}
+
+/// A transport on its way.
+#[derive(Debug)]
+pub struct Opening {
+    /// The number the session gave it.
+    pub transport: u64,
+    /// Which gateway it leads to.
+    pub gateway: usize,
+    /// When the gateway gets the request for an upgrade; then `None`.
+    pub arrives_at: Option<u64>,
+    /// When the client gets the answer.
+    pub opens_at: u64,
+    /// The message that came along.
+    pub early: Option<Vec<u8>>,
 }
 
 /// A subscription as the application sees it.
@@ -58,10 +73,11 @@ struct Told {
 impl Client {
     /// A client that connects.
     #[must_use]
-    pub fn new(number: usize, life: u64, seed: u64, now: Timestamp) -> Self {
+    pub fn new(number: usize, life: u64, seed: u64, gateways: usize, now: Timestamp) -> Self {
         let mut publisher = [number as u8; 16];
         publisher[..8].copy_from_slice(&life.to_le_bytes());
-        let config = SessionConfig { queue_count: 64, ..SessionConfig::default() };
+        let endpoints = (0..gateways).map(|gateway| format!("ws://gateway-{gateway}")).collect();
+        let config = SessionConfig { queue_count: 64, endpoints, ..SessionConfig::default() };
         let mut session = Session::new(config, PublisherId(publisher), seed, now);
         session.connect(now);
         Self {

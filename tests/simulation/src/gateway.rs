@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outpour_core::peer::{Batch, PeerConfig};
-use outpour_core::{Epoch, ErrorCode, Timestamp};
+use outpour_core::{ErrorCode, Timestamp};
 use outpour_server::broker::{Broker, BrokerConfig, Outcome};
 use outpour_server::fanout::{Shard, ShardConfig};
-use outpour_server::log::MemoryLog;
+use outpour_server::log::Log;
 
+use crate::log::{Horizon, SharedLog};
 use crate::model::Model;
 use crate::network::Link;
 use crate::random::Random;
@@ -29,25 +30,25 @@ pub struct Gateway {
     shards: Vec<(Shard, Vec<Outcome>)>,
     connections: BTreeMap<ConnectionId, (usize, u32)>,
     batch: Batch,
+    /// What it sees of the log.
+    pub horizon: Horizon,
     /// A deliberate defect: a shard is not told of some outcomes.
     pub skips_outcomes: bool,
 }
 
 impl Gateway {
-    /// An empty gateway whose log has this epoch.
+    /// A gateway with what the log holds.
     ///
     /// # Panics
-    /// Never: an empty log can be read.
+    /// If the log can't be read.
     #[must_use]
-    pub fn new(epoch: u64) -> Self {
-        let mut name = [0; 16];
-        name[..8].copy_from_slice(&epoch.to_le_bytes());
-        let log = MemoryLog::new(Epoch(name), 16);
-        let broker = Broker::new(BrokerConfig::default(), Box::new(log)).expect("an empty log");
+    pub fn new(log: Box<dyn Log>, horizon: Horizon) -> Self {
+        let broker = Broker::new(BrokerConfig::default(), log).expect("a log that can be read");
         let peer = Arc::new(PeerConfig { heartbeat: HEARTBEAT, max_in_flight: 8, ..PeerConfig::default() });
         let config = ShardConfig { peer, ..ShardConfig::default() };
         let shards = (0..2).map(|number| (Shard::new(number, config.clone()), Vec::new())).collect();
-        Self { broker, shards, connections: BTreeMap::new(), batch: Batch::default(), skips_outcomes: false }
+        let (connections, batch) = (BTreeMap::new(), Batch::default());
+        Self { broker, shards, connections, batch, horizon, skips_outcomes: false }
     }
 
     /// A connection has opened.
@@ -97,13 +98,20 @@ impl Gateway {
         }
     }
 
+    /// Who is connected.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionId> {
+        self.connections.keys().copied().collect()
+    }
+
     /// When the gateway has to be turned at the latest.
     #[must_use]
-    pub fn next_at(&self, now: u64) -> Option<u64> {
+    pub fn next_at(&self, log: &SharedLog, now: u64) -> Option<u64> {
         let busy =
             self.shards.iter().any(|(shard, inbox)| shard.wants_broker() || shard.has_ready() || !inbox.is_empty());
         let alarm = self.shards.iter().filter_map(|(shard, _)| shard.poll_timeout()).min();
-        if busy { Some(now) } else { alarm.map(Timestamp::as_micros) }
+        let news = log.next_at(self.broker.head(), &self.horizon);
+        if busy { Some(now) } else { alarm.map(Timestamp::as_micros).into_iter().chain(news).min() }
     }
 
     /// Turns every shard once, as its worker thread would. A shard that does not need the broker may
@@ -119,17 +127,14 @@ impl Gateway {
         now: u64,
     ) -> Result<(), String> {
         let time = Timestamp::from_micros(now);
+        self.horizon.set_now(now);
+        self.broker.advance().map_err(|error| error.to_string())?;
+        self.share_outcomes(model)?;
         for number in 0..self.shards.len() {
             let served = self.shards[number].0.wants_broker();
             if served {
                 self.shards[number].0.serve(&mut self.broker, now / 1000, time);
-                let outcomes: Vec<Outcome> = self.broker.take_outcomes().collect();
-                for outcome in outcomes {
-                    model.take(&outcome)?;
-                    for (_, inbox) in &mut self.shards {
-                        inbox.push(outcome.clone());
-                    }
-                }
+                self.share_outcomes(model)?;
             } else if random.once_in(4) {
                 continue;
             }
@@ -141,6 +146,17 @@ impl Gateway {
             }
             shard.handle_timeout(time);
             self.transmit(number, links, now);
+        }
+        Ok(())
+    }
+
+    fn share_outcomes(&mut self, model: &mut Model) -> Result<(), String> {
+        let outcomes: Vec<Outcome> = self.broker.take_outcomes().collect();
+        for outcome in outcomes {
+            model.take(&outcome)?;
+            for (_, inbox) in &mut self.shards {
+                inbox.push(outcome.clone());
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod gateway;
+pub mod log;
 pub mod model;
 pub mod network;
 pub mod random;

@@ -1,4 +1,4 @@
-//! The reference: what the log made of every topic, in the simplest way to say it.
+//! The reference: what the log made of every topic, in the simplest way to say it. All gateways have to agree.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,6 +21,8 @@ pub struct Topic {
 /// All topics, and what was applied.
 #[derive(Debug, Default)]
 pub struct Model {
+    /// What followed from each record, as the first gateway that applied it said.
+    said: BTreeMap<(Version, u8), String>,
     numbers: HashMap<TopicNumber, String>,
     /// The topics by path.
     pub topics: BTreeMap<String, Topic>,
@@ -34,6 +36,19 @@ impl Model {
     /// # Errors
     /// If it contradicts what came before.
     pub fn take(&mut self, outcome: &Outcome) -> Result<(), String> {
+        let (place, says) = match outcome {
+            Outcome::Created { topic, version } => ((*version, 0), format!("{topic:?}")),
+            Outcome::Updated(update) => ((update.version, 1), format!("{update:?}")),
+            Outcome::Removed { topic, version } => ((*version, 2), format!("{topic:?}")),
+            _ => return Ok(()),
+        };
+        if let Some(before) = self.said.get(&place) {
+            return if *before == says { Ok(()) } else { Err(format!("gateways differ: {before} and {says}")) };
+        }
+        if self.said.last_key_value().is_some_and(|(last, _)| *last > place) {
+            return Err(format!("a gateway applied what another has left out: {says}"));
+        }
+        self.said.insert(place, says);
         match outcome {
             Outcome::Created { topic, .. } => {
                 self.numbers.insert(topic.number, topic.path.as_str().to_owned());

@@ -21,7 +21,7 @@ impl World {
     /// If a promise is broken.
     pub fn transition(&mut self) -> Result<(), Failure> {
         let client = self.random.below(self.clients.len() as u64) as usize;
-        match self.random.below(40) {
+        match self.random.below(42) {
             0..=8 => self.publish_value(client),
             9..=12 => self.publish_stream(client),
             13..=16 => self.publish_event(client),
@@ -37,8 +37,16 @@ impl World {
             33 => self.corrupt(client),
             34 => self.say_goodbye(client),
             35 => self.restart_client(client)?,
-            36 if self.random.once_in(6) => self.restart_gateway()?,
+            36 if self.random.once_in(6) => self.lose_the_log()?,
             37 => self.publish_burst(client),
+            38 => {
+                let gateway = self.random.below(self.gateways.len() as u64) as usize;
+                self.kill_gateway(gateway);
+            }
+            39 | 40 => {
+                let gateway = self.random.below(self.gateways.len() as u64) as usize;
+                self.lag(gateway);
+            }
             _ => self.note("wait"),
         }
         let passing = match self.random.below(12) {
@@ -153,6 +161,6 @@ impl World {
         let Some(to) = to else { return };
         self.note(&format!("the gateway says goodbye to client {client}"));
         let retry_after = Duration::from_millis(self.random.below(3000));
-        self.gateway.say_goodbye(Some(to), retry_after);
+        self.say_goodbye_to(to, retry_after);
     }
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
-use outpour_core::session::{Input, Lost, Request, TransportId};
+use outpour_core::session::{Endpoint, Input, Lost, Request, TransportId};
 use outpour_core::{ErrorCode, Timestamp, TopicKind};
 
-use crate::client::Client;
+use crate::client::{Client, Opening};
 use crate::gateway::{ConnectionId, Gateway};
+use crate::log::{Horizon, SharedLog};
 use crate::model::Model;
 use crate::network::Link;
 use crate::random::Random;
@@ -56,7 +58,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// One gateway, some clients, and the network between them.
+/// Some gateways that share a log, some clients, and the network between them.
 #[derive(Debug)]
 pub struct World {
     seed: u64,
@@ -64,10 +66,17 @@ pub struct World {
     /// Microseconds.
     pub(crate) now: u64,
     pub(crate) random: Random,
-    pub(crate) gateway: Gateway,
+    log: SharedLog,
+    pub(crate) gateways: Vec<Gateway>,
+    /// Until when a gateway is down.
+    down_until: Vec<u64>,
+    /// Which gateway each connection leads to.
+    homes: BTreeMap<ConnectionId, usize>,
     pub(crate) clients: Vec<Client>,
     links: BTreeMap<ConnectionId, Link>,
     latency: Vec<u64>,
+    /// Whether a client can send its first message along with the request for an upgrade.
+    sends_early: Vec<bool>,
     model: Model,
     epoch: u64,
     lives: u64,
@@ -77,26 +86,36 @@ pub struct World {
 }
 
 impl World {
-    /// A gateway and a few clients.
+    /// A few gateways and a few clients.
     #[must_use]
     pub fn new(seed: u64, sabotage: Sabotage) -> Self {
         let mut random = Random::new(seed);
         let count = 2 + random.below(4) as usize;
+        let gateways = 1 + random.below(3) as usize;
         let mut clients: Vec<Client> =
-            (0..count).map(|number| Client::new(number, 0, random.number(), Timestamp::ZERO)).collect();
+            (0..count).map(|number| Client::new(number, 0, random.number(), gateways, Timestamp::ZERO)).collect();
         if sabotage == Sabotage::DropUpdates {
             clients.iter_mut().for_each(|client| client.loses_every = Some(30));
         }
-        let mut gateway = Gateway::new(1);
-        gateway.skips_outcomes = sabotage == Sabotage::SkipOutcomes;
+        let log = SharedLog::new(1);
+        let start = |_| {
+            let horizon = Horizon::default();
+            let mut gateway = Gateway::new(Box::new(log.reader(horizon.clone())), horizon);
+            gateway.skips_outcomes = sabotage == Sabotage::SkipOutcomes;
+            gateway
+        };
         Self {
             seed,
             sabotage,
             now: 0,
-            gateway,
+            gateways: (0..gateways).map(start).collect(),
+            down_until: vec![0; gateways],
+            homes: BTreeMap::new(),
+            log,
             clients,
             links: BTreeMap::new(),
             latency: (0..count).map(|_| 100 + random.below(80_000)).collect(),
+            sends_early: (0..count).map(|_| random.once_in(2)).collect(),
             random,
             model: Model::default(),
             epoch: 1,
@@ -150,10 +169,17 @@ impl World {
 
     fn next_at(&self) -> u64 {
         let links = self.links.values().filter_map(Link::next_at);
-        let openings = self.clients.iter().filter_map(|client| client.opening.map(|(_, at)| at));
+        let openings = self.clients.iter().filter_map(|client| client.opening.as_ref());
+        let openings = openings.map(|opening| opening.arrives_at.unwrap_or(opening.opens_at));
         let timers = self.clients.iter().filter_map(|client| client.session.poll_timeout());
         let timers = timers.map(|(at, _)| at.as_micros());
-        links.chain(openings).chain(timers).chain(self.gateway.next_at(self.now)).min().unwrap_or(u64::MAX)
+        let gateways = self.up().filter_map(|gateway| self.gateways[gateway].next_at(&self.log, self.now));
+        links.chain(openings).chain(timers).chain(gateways).min().unwrap_or(u64::MAX)
+    }
+
+    /// The gateways that run.
+    fn up(&self) -> impl Iterator<Item = usize> {
+        (0..self.gateways.len()).filter(|gateway| self.down_until[*gateway] <= self.now)
     }
 
     /// Has everything happen that is due now.
@@ -165,9 +191,10 @@ impl World {
         for id in ids {
             self.step_link(id);
         }
-        self.gateway
-            .turn(&mut self.links, &mut self.model, &mut self.random, self.now)
-            .map_err(|what| self.fail(what))?;
+        for number in self.up().collect::<Vec<_>>() {
+            let Self { gateways, links, model, random, now, .. } = self;
+            gateways[number].turn(links, model, random, *now).map_err(|what| self.fail(what))?;
+        }
         for number in 0..self.clients.len() {
             self.pump(number).map_err(|what| self.fail(format!("client {number}: {what}")))?;
         }
@@ -177,15 +204,30 @@ impl World {
     fn step_client(&mut self, number: usize) -> Result<(), String> {
         let now = Timestamp::from_micros(self.now);
         let latency = self.latency[number];
+        let is_up = |gateway: usize| self.down_until[gateway] <= self.now;
         let client = &mut self.clients[number];
-        if let Some((transport, at)) = client.opening
-            && at <= self.now
+        if let Some(opening) = &mut client.opening
+            && opening.arrives_at.take_if(|at| *at <= self.now).is_some()
+            && is_up(opening.gateway)
         {
-            client.opening = None;
-            client.transport = Some(transport);
-            self.links.insert((number, transport), Link::new(latency));
-            self.gateway.open((number, transport), now);
-            client.session.handle_input(Input::Opened { transport: TransportId(transport), early_taken: false }, now);
+            let id = (number, opening.transport);
+            self.homes.insert(id, opening.gateway);
+            self.links.insert(id, Link::new(latency));
+            self.gateways[opening.gateway].open(id, now);
+            if let Some(early) = &opening.early {
+                self.gateways[opening.gateway].receive(id, early, now);
+            }
+        }
+        if let Some(opening) = client.opening.take_if(|opening| opening.opens_at <= self.now) {
+            let transport = TransportId(opening.transport);
+            if self.links.contains_key(&(number, opening.transport)) {
+                client.transport = Some(opening.transport);
+                let early_taken = opening.early.is_some();
+                client.session.handle_input(Input::Opened { transport, early_taken }, now);
+            } else {
+                let lost = Lost { code: ErrorCode::ConnectFailed, detail: String::new() };
+                client.session.handle_input(Input::Lost(transport, lost), now);
+            }
         }
         if client.session.poll_timeout().is_some_and(|(at, _)| at <= now) {
             client.session.handle_input(Input::Tick, now);
@@ -200,8 +242,9 @@ impl World {
         if sabotaged {
             link.lose_one();
         }
+        let gateway = &mut self.gateways[self.homes[&id]];
         while let Some(message) = link.receive_up(self.now) {
-            self.gateway.receive(id, &message, now);
+            gateway.receive(id, &message, now);
         }
         let client = &mut self.clients[id.0];
         let mut has_read = false;
@@ -210,7 +253,7 @@ impl World {
             client.session.handle_input(Input::Message(TransportId(id.1), &message), now);
         }
         if has_read {
-            self.gateway.wake(id);
+            gateway.wake(id);
         }
         let client_left = link.left_at.is_some_and(|at| at <= self.now) && link.is_drained_up();
         let hung_up = link.hung_up_at.is_some_and(|at| at <= self.now) && link.is_drained() && !link.stalled;
@@ -229,11 +272,22 @@ impl World {
             while let Some(request) = client.session.poll_request() {
                 busy = true;
                 match request {
-                    Request::Open { transport, .. } => client.opening = Some((transport.0, self.now + latency * 4)),
+                    Request::Open { transport, endpoint, early } => {
+                        let gateway = match endpoint {
+                            Endpoint::Listed(index) => index,
+                            Endpoint::Redirect(url) => url.trim_start_matches("ws://gateway-").parse().unwrap_or(0),
+                        };
+                        client.opening = Some(Opening {
+                            transport: transport.0,
+                            gateway: gateway % self.gateways.len(),
+                            // A connection, then the upgrade: two round trips.
+                            arrives_at: Some(self.now + latency * 3),
+                            opens_at: self.now + latency * 4,
+                            early: early.filter(|_| self.sends_early[number]),
+                        });
+                    }
                     Request::Close { transport, .. } => {
-                        if client.opening.is_some_and(|(opening, _)| opening == transport.0) {
-                            client.opening = None;
-                        }
+                        client.opening.take_if(|opening| opening.transport == transport.0);
                         if client.transport == Some(transport.0) {
                             client.transport = None;
                         }
@@ -267,13 +321,26 @@ impl World {
     fn drop_link(&mut self, id: ConnectionId) {
         let now = Timestamp::from_micros(self.now);
         self.links.remove(&id);
-        self.gateway.close(id);
+        self.close(id);
         let client = &mut self.clients[id.0];
         if client.transport == Some(id.1) {
             client.transport = None;
         }
         let lost = Lost { code: ErrorCode::ConnectionLost, detail: String::new() };
         client.session.handle_input(Input::Lost(TransportId(id.1), lost), now);
+    }
+
+    pub(crate) fn say_goodbye_to(&mut self, id: ConnectionId, retry_after: Duration) {
+        if let Some(gateway) = self.homes.get(&id) {
+            self.gateways[*gateway].say_goodbye(Some(id), retry_after);
+        }
+    }
+
+    /// The gateway learns that a connection is gone.
+    fn close(&mut self, id: ConnectionId) {
+        if let Some(gateway) = self.homes.remove(&id) {
+            self.gateways[gateway].close(id);
+        }
     }
 
     fn link_of(&mut self, client: usize) -> Option<&mut Link> {
@@ -325,18 +392,45 @@ impl World {
         self.cut(client);
         self.lives += 1;
         let seed = self.random.number();
-        self.clients[client] = Client::new(client, self.lives, seed, Timestamp::from_micros(self.now));
+        let (gateways, now) = (self.gateways.len(), Timestamp::from_micros(self.now));
+        self.clients[client] = Client::new(client, self.lives, seed, gateways, now);
         // Transports of the life before mean nothing to this one.
         let old: Vec<ConnectionId> = self.links.keys().filter(|id| id.0 == client).copied().collect();
         for id in old {
             self.links.remove(&id);
-            self.gateway.close(id);
+            self.close(id);
         }
         Ok(())
     }
 
-    pub(crate) fn restart_gateway(&mut self) -> Result<(), Failure> {
-        self.note("the gateway is killed and started anew");
+    /// A gateway dies, and comes back after a while with what the log holds.
+    pub(crate) fn kill_gateway(&mut self, gateway: usize) {
+        let down = self.random.below(3) * self.random.below(10_000_000);
+        self.note(&format!("gateway {gateway} is killed, for {down} µs"));
+        for id in self.gateways[gateway].connections() {
+            self.drop_link(id);
+        }
+        self.down_until[gateway] = self.now + down;
+        let horizon = self.gateways[gateway].horizon.clone();
+        self.start_gateway(gateway, horizon);
+    }
+
+    fn start_gateway(&mut self, gateway: usize, horizon: Horizon) {
+        let mut started = Gateway::new(Box::new(self.log.reader(horizon.clone())), horizon);
+        started.skips_outcomes = self.sabotage == Sabotage::SkipOutcomes;
+        self.gateways[gateway] = started;
+    }
+
+    /// A gateway sees the log with another delay.
+    pub(crate) fn lag(&mut self, gateway: usize) {
+        let delay = if self.random.once_in(2) { 0 } else { self.random.below(2_000_000) };
+        self.gateways[gateway].horizon.set_delay(delay);
+        self.note(&format!("gateway {gateway} is {delay} µs behind the log"));
+    }
+
+    /// All gateways die, and the log with them.
+    pub(crate) fn lose_the_log(&mut self) -> Result<(), Failure> {
+        self.note("the log is lost, and begun anew");
         for client in 0..self.clients.len() {
             self.check_settled(client)?;
             self.clients[client].settled.clear();
@@ -346,7 +440,10 @@ impl World {
             self.drop_link(id);
         }
         self.epoch += 1;
-        self.gateway = Gateway::new(self.epoch);
+        self.log = SharedLog::new(self.epoch);
+        for gateway in 0..self.gateways.len() {
+            self.start_gateway(gateway, Horizon::default());
+        }
         self.model = Model::default();
         Ok(())
     }
@@ -367,6 +464,10 @@ impl World {
         }
         for client in &mut self.clients {
             client.is_slow = false;
+        }
+        self.down_until.fill(0);
+        for gateway in &self.gateways {
+            gateway.horizon.set_delay(0);
         }
         self.advance(self.now + SETTLING)?;
         for client in 0..self.clients.len() {
