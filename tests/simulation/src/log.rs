@@ -28,10 +28,18 @@ pub struct Reader {
 }
 
 /// What time it is, and how old a record is when a gateway gets to see it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Horizon {
     now: Arc<AtomicU64>,
     delay: Arc<AtomicU64>,
+    /// No record beyond this version is seen.
+    limit: Arc<AtomicU64>,
+}
+
+impl Default for Horizon {
+    fn default() -> Self {
+        Self { now: Arc::default(), delay: Arc::default(), limit: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
 }
 
 impl Horizon {
@@ -45,8 +53,14 @@ impl Horizon {
         self.delay.store(delay, Ordering::Relaxed);
     }
 
-    fn shows(&self, at: u64) -> bool {
-        at + self.delay.load(Ordering::Relaxed) <= self.now.load(Ordering::Relaxed)
+    /// Hides what stands behind a version.
+    pub fn set_limit(&self, limit: Version) {
+        self.limit.store(limit.0, Ordering::Relaxed);
+    }
+
+    fn shows(&self, version: Version, at: u64) -> bool {
+        version.0 <= self.limit.load(Ordering::Relaxed)
+            && at + self.delay.load(Ordering::Relaxed) <= self.now.load(Ordering::Relaxed)
     }
 }
 
@@ -109,7 +123,8 @@ impl Log for Reader {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let first = shared.records.partition_point(|(version, ..)| *version <= after);
         let mut reached = after;
-        let visible = shared.records.iter().skip(first).take_while(|(_, at, _)| self.horizon.shows(*at));
+        let visible =
+            shared.records.iter().skip(first).take_while(|(version, at, _)| self.horizon.shows(*version, *at));
         for (version, _, record) in visible.take(limit) {
             reached = *version;
             apply(*version, record);

@@ -31,6 +31,12 @@ pub struct Model {
 }
 
 impl Model {
+    /// The newest record that something followed from.
+    #[must_use]
+    pub fn head(&self) -> Version {
+        self.said.last_key_value().map_or(Version(0), |((version, _), _)| *version)
+    }
+
     /// Takes in what followed from a record.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use outpour_core::session::{Endpoint, Input, Lost, Request, TransportId};
-use outpour_core::{ErrorCode, Timestamp, TopicKind};
+use outpour_core::{ErrorCode, Timestamp, TopicKind, Version};
 
 use crate::client::{Client, Opening};
 use crate::gateway::{ConnectionId, Gateway};
@@ -416,7 +416,10 @@ impl World {
     }
 
     fn start_gateway(&mut self, gateway: usize, horizon: Horizon) {
+        // What no gateway has said yet is to be heard from this one.
+        horizon.set_limit(self.model.head());
         let mut started = Gateway::new(Box::new(self.log.reader(horizon.clone())), horizon);
+        started.horizon.set_limit(Version(u64::MAX));
         started.skips_outcomes = self.sabotage == Sabotage::SkipOutcomes;
         self.gateways[gateway] = started;
     }
