@@ -51,7 +51,13 @@ impl Follower {
     /// Follows a selector over a session.
     #[must_use]
     pub fn over(name: &str, session: Session, selector: &str) -> Self {
-        let options = SubscribeOptions { mailbox_count: 100_000, ..SubscribeOptions::default() };
+        Self::with(name, session, selector, &SubscribeOptions::default())
+    }
+
+    /// Follows a selector over a session, with options; nothing is merged for want of room.
+    #[must_use]
+    pub fn with(name: &str, session: Session, selector: &str, options: &SubscribeOptions) -> Self {
+        let options = SubscribeOptions { mailbox_count: 100_000, ..options.clone() };
         let subscription = session.subscribe_with(selector, &options).unwrap();
         Self { session, witness: Witness::new(name), subscription }
     }

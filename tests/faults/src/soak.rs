@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use outpour::{Acknowledgement, Session, Value};
+use outpour::{Acknowledgement, HistoryStart, Session, SubscribeOptions, UpdateStream, Value};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
@@ -66,12 +66,25 @@ struct World {
     followers: Vec<(Proxy, Follower)>,
     program: Program,
     wanted: BTreeMap<String, String>,
+    /// What subscribers were told that are not there any more.
+    departed: u64,
     report: Report,
+}
+
+/// What a publisher does to a topic.
+enum Change {
+    Append(String),
+    Stream(String),
+    Set(String),
+    Remove,
 }
 
 struct Publisher {
     proxy: Proxy,
     session: Session,
+    /// For the document that changes a little each time.
+    stream: UpdateStream,
+    document: String,
     unsettled: Vec<Acknowledgement>,
     /// Counts what was published.
     count: u64,
@@ -95,12 +108,14 @@ impl World {
             let proxy = Proxy::start(gateway.address).await;
             let session = eager(&proxy.url()).connect().await.unwrap();
             session.create(&format!("soak/{index}/events"), event_topic(20_000)).await.unwrap();
-            publishers.push(Publisher { proxy, session, unsettled: Vec::new(), count: 0, events: 0 });
+            let stream = session.update_stream(&format!("soak/{index}/document")).unwrap();
+            let (document, unsettled) = (String::new(), Vec::new());
+            publishers.push(Publisher { proxy, session, stream, document, unsettled, count: 0, events: 0 });
         }
         let mut followers = Vec::new();
         for index in 0..FOLLOWERS {
             let proxy = Proxy::start(gateway.address).await;
-            let follower = Follower::start(&format!("subscriber {index}"), &proxy.url(), "soak/**");
+            let follower = follow(&proxy, index);
             followers.push((proxy, follower));
         }
         let proxy = Proxy::start(gateway.address).await;
@@ -108,8 +123,9 @@ impl World {
         let program = Program { proxy, process, witness: Witness::new("outpour sub") };
         let random = Random::new(seed);
         let (wanted, report) = (BTreeMap::new(), Report::default());
-        let mut world = Self { seed, random, data, gateway, publishers, followers, program, wanted, report };
-        // Who subscribes later is told of no event from before.
+        let mut world =
+            Self { seed, random, data, gateway, publishers, followers, program, wanted, departed: 0, report };
+        // Everybody is there before things go wrong.
         world.publishers[0].session.set("soak/begin", Value::json("0")).await.unwrap();
         world.wanted.insert("soak/begin".to_owned(), "0".to_owned());
         for (_, follower) in &mut world.followers {
@@ -160,20 +176,38 @@ impl World {
                     break;
                 }
                 publisher.count += 1;
-                self.report.published += 1;
-                let sent = if self.random.below(2) == 0 {
-                    publisher.events += 1;
-                    let (topic, value) = (format!("soak/{index}/events"), publisher.events.to_string());
-                    self.wanted.insert(topic.clone(), value.clone());
-                    publisher.session.append(&topic, Value::json(value)).send()
-                } else {
-                    let topic = format!("soak/{index}/{}", self.random.below(TOPICS));
-                    let length = self.random.below(400) as usize;
-                    let value = format!("{{\"n\":{},\"text\":\"{}\"}}", publisher.count, "x".repeat(length));
-                    self.wanted.insert(topic.clone(), value.clone());
-                    publisher.session.set(&topic, Value::json(value)).send()
+                let topic = |name: &str| format!("soak/{index}/{name}");
+                let (topic, change) = match self.random.below(12) {
+                    0..=4 => {
+                        publisher.events += 1;
+                        (topic("events"), Change::Append(publisher.events.to_string()))
+                    }
+                    5 | 6 => {
+                        publisher.write(&mut self.random);
+                        (topic("document"), Change::Stream(publisher.document.clone()))
+                    }
+                    7 => (topic(&self.random.below(TOPICS).to_string()), Change::Remove),
+                    _ => {
+                        let text = "x".repeat(self.random.below(400) as usize);
+                        let value = format!("{{\"n\":{},\"text\":\"{text}\"}}", publisher.count);
+                        (topic(&self.random.below(TOPICS).to_string()), Change::Set(value))
+                    }
                 };
-                publisher.unsettled.push(sent.unwrap());
+                let sent = match &change {
+                    Change::Append(event) => publisher.session.append(&topic, Value::json(event.clone())),
+                    Change::Stream(text) => publisher.stream.set(Value::json(text.clone())),
+                    Change::Set(value) => publisher.session.set(&topic, Value::json(value.clone())),
+                    Change::Remove if !self.wanted.contains_key(&topic) => continue,
+                    Change::Remove => publisher.session.remove(&topic),
+                };
+                match change {
+                    Change::Append(value) | Change::Stream(value) | Change::Set(value) => {
+                        self.wanted.insert(topic, value);
+                    }
+                    Change::Remove => drop(self.wanted.remove(&topic)),
+                }
+                self.report.published += 1;
+                publisher.unsettled.push(sent.send().unwrap());
             }
         }
     }
@@ -191,6 +225,16 @@ impl World {
         for proxy in self.proxies().chain([&self.program.proxy]) {
             proxy.set_upstream(self.gateway.address);
         }
+    }
+
+    /// One who leaves, and another who comes.
+    async fn replace_follower(&mut self) {
+        let index = self.random.below(FOLLOWERS) as usize;
+        let number = self.report.rounds * FOLLOWERS + index as u64;
+        let (proxy, follower) = &mut self.followers[index];
+        self.departed += follower.witness.observed();
+        *follower = follow(proxy, number);
+        follower.until_holding(&self.wanted).await;
     }
 
     async fn halt_gateway(&mut self) {
@@ -223,19 +267,33 @@ impl World {
             follower.until_holding(&self.wanted).await;
             assert_eq!(follower.witness.missing(), 0, "the gateway keeps as many events");
         }
+        self.replace_follower().await;
         self.program.catch_up(&self.wanted).await;
         for (index, publisher) in self.publishers.iter().enumerate() {
             let sequence = self.followers[0].1.witness.sequence(&format!("soak/{index}/events"));
             assert_eq!(sequence, publisher.events, "an event of publisher {index} was appended twice, or lost");
         }
         let connections: Vec<_> = self.proxies().flat_map(Proxy::connections).collect();
+        let told = self.followers.iter().map(|(_, follower)| follower.witness.observed());
+        self.report.observed = self.departed + told.sum::<u64>();
         self.report.connections = connections.len() as u64;
         self.report.faults = connections.iter().map(|connection| connection.faults as u64).sum();
-        self.report.observed = self.followers.iter().map(|(_, follower)| follower.witness.observed()).sum();
     }
 }
 
 impl Publisher {
+    /// Changes a word of the document, or begins a new one.
+    fn write(&mut self, random: &mut Random) {
+        let words = self.document.len() / 8;
+        if words < 100 || random.below(50) == 0 {
+            let text: Vec<_> = (0..120).map(|_| random.text(7)).collect();
+            self.document = format!("\"{}\"", text.join(" "));
+        } else {
+            let at = 1 + 8 * random.below(words as u64) as usize;
+            self.document.replace_range(at..at + 7, &random.text(7));
+        }
+    }
+
     /// Takes the verdicts that have come.
     fn settle_some(&mut self) {
         let mut context = Context::from_waker(Waker::noop());
@@ -255,6 +313,14 @@ impl Program {
             self.witness.observe(self.process.observe().await);
         }
     }
+}
+
+/// Follows everything; those with an odd number at most ten times a second for each topic. An event topic is
+/// told from its last event on, so that who subscribes late knows where it stands.
+fn follow(proxy: &Proxy, number: u64) -> Follower {
+    let max_rate = (number % 2 == 1).then_some(10.0);
+    let options = SubscribeOptions { max_rate, from: HistoryStart::Last(1), ..SubscribeOptions::default() };
+    Follower::with(&format!("subscriber {number}"), eager(&proxy.url()).start().unwrap(), "soak/**", &options)
 }
 
 async fn start(data: &tempfile::TempDir) -> Gateway {
