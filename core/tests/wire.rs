@@ -4,8 +4,8 @@
 
 use outpour_core::wire::{
     Ack, Announce, ClientFrame, Condition, Fetched, Frames, GatewayFrame, Goodbye, Hello, HistoryStart, MAX_TEXT_BYTES,
-    MAX_VARINT_BYTES, Move, Operation, Publish, PublishPath, RawFrame, Refused, RequestRef, Subscribe, TopicProperties,
-    Welcome, WireError, read_varint, varint_len, write_varint,
+    MAX_VARINT_BYTES, Move, Operation, Publish, PublishPath, RawFrame, Refused, RequestRef, Resume, Subscribe,
+    TopicProperties, Welcome, WireError, read_varint, varint_len, write_varint,
 };
 use outpour_core::{
     Epoch, FetchId, Partition, Path, PublishNumber, PublisherId, ResumePoint, SubscriptionId, TopicKind, TopicNumber,
@@ -125,7 +125,7 @@ fn client_frame() -> impl Strategy<Value = ClientFrame<'static>> {
             credentials,
         },
     );
-    let subscribe = (small(), bytes(), number(), history_start(), any::<bool>()).prop_map(
+    let subscribe = (small(), bytes(), number(), history_start(), resume()).prop_map(
         |(id, selector, max_rate_millihertz, from, resume)| Subscribe {
             id: SubscriptionId(id),
             selector,
@@ -151,6 +151,10 @@ fn client_frame() -> impl Strategy<Value = ClientFrame<'static>> {
 
 fn topic() -> impl Strategy<Value = TopicNumber> {
     small().prop_map(TopicNumber)
+}
+
+fn resume() -> impl Strategy<Value = Resume> {
+    prop_oneof![Just(Resume::No), Just(Resume::Partly), Just(Resume::Fully)]
 }
 
 fn resume_point() -> impl Strategy<Value = ResumePoint> {

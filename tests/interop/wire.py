@@ -354,7 +354,7 @@ CLIENT = {
             ("selector", Bytes()),
             ("max_rate", Varint()),
             ("from", FROM),
-            ("extensions", Extensions(resume=(1, Flag()))),
+            ("extensions", Extensions(resume=(1, Flag()), resume_partly=(2, Flag()))),
         ],
     ),
     3: ("unsubscribe", [("id", ID)]),

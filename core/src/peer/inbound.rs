@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 use crate::value::ValueType;
 use crate::wire::{
     Ack, ClientFrame, Condition, Frames, GatewayFrame, Hello, HistoryStart, Operation, PROTOCOL_MAJOR, Publish,
-    PublishPath, RequestRef, Subscribe, TopicProperties,
+    PublishPath, RequestRef, Resume, Subscribe, TopicProperties,
 };
 
 /// How many paths a connection may give an alias.
@@ -52,8 +52,8 @@ pub enum PeerRequest {
         interval: Duration,
         /// From where event topics are told.
         from: HistoryStart,
-        /// Whether it goes on from the resume point of the hello.
-        resume: bool,
+        /// What of the resume point of the hello it goes on from.
+        resume: Resume,
     },
     /// Forget what only this subscription selects, then [`Peer::subscription_ended`].
     Unsubscribe {

@@ -196,6 +196,15 @@ impl Replicas {
         })
     }
 
+    /// The topics that `selects` names and that have been told, each with what was told last of it.
+    pub(super) fn told(
+        &mut self,
+        selects: impl Fn(&KnownTopic) -> bool,
+    ) -> impl Iterator<Item = (TopicNumber, Version)> {
+        let told = self.topics.iter_mut().flatten().filter(move |topic| topic.value.is_some() && selects(topic));
+        told.filter_map(|topic| Some((topic.number?, topic.settle()?)))
+    }
+
     /// Takes in a topic that has not been announced on this connection.
     pub(super) fn insert(&mut self, topic: KnownTopic) -> TopicKey {
         let path = topic.path.clone();

@@ -23,14 +23,16 @@ pub(super) struct Returning {
 
 impl Session {
     /// What the hello says of where the session is, having settled every topic's cursor accordingly. `None`
-    /// if there is nothing to go on from, or too much to say.
+    /// if there is nothing to go on from, or too much to say. What was told under subscriptions that were cut
+    /// short before they were complete stands among the exceptions, as far as there is room: it need not be
+    /// told again.
     pub(super) fn settle_resume_point(&mut self) -> Option<ResumePoint> {
-        let epoch = self.epoch.filter(|_| self.subscriptions.any_resumable())?;
+        let epoch = self.epoch?;
         let marks: Vec<_> = self.resume_marks.iter().map(|(partition, mark)| (*partition, *mark)).collect();
         let mut point = ResumePoint { epoch, marks, exceptions: Vec::new() };
         let subscriptions = &self.subscriptions;
         let carried = |topic: &KnownTopic| topic.subscriptions.iter().any(|id| subscriptions.is_resumable(*id));
-        for (number, partition, held) in self.replicas.carry(carried) {
+        for (number, partition, held) in self.replicas.carry(&carried) {
             if held.is_none_or(|held| held > point.mark(partition)) {
                 point.exceptions.push((number, held.unwrap_or_default()));
             }
@@ -38,8 +40,22 @@ impl Session {
                 return None;
             }
         }
+        let room = self.room_for_exceptions().saturating_sub(point.exceptions.len());
+        point.exceptions.extend(self.replicas.told(|topic| !carried(topic)).take(room));
+        if point.exceptions.is_empty() && !self.subscriptions.any_resumable() {
+            return None;
+        }
         point.exceptions.sort_unstable();
         (point.marks.len() <= ResumePoint::MAX_ENTRIES).then_some(point)
+    }
+
+    /// How many exceptions there may be without taking the hello past half of what a gateway takes.
+    fn room_for_exceptions(&self) -> usize {
+        /// The most that one may take: a topic's number and a version.
+        const EXCEPTION_BYTES: u64 = 5 + 10;
+        let bytes = self.welcome.map_or(0, |welcome| welcome.max_message / 2);
+        usize::try_from(bytes / EXCEPTION_BYTES)
+            .map_or(ResumePoint::MAX_ENTRIES, |room| room.min(ResumePoint::MAX_ENTRIES))
     }
 
     /// The gateway has welcomed a session that was connected before.

@@ -14,7 +14,7 @@ use crate::position::SubscriptionId;
 use crate::selector::Selector;
 use crate::time::Timestamp;
 use crate::value::{TopicKind, Value};
-use crate::wire::{ClientFrame, HistoryStart, Subscribe};
+use crate::wire::{ClientFrame, HistoryStart, Resume, Subscribe};
 
 #[derive(Debug)]
 pub(super) struct Subscription {
@@ -24,6 +24,8 @@ pub(super) struct Subscription {
     mailbox: Mailbox,
     /// Whether it has been complete in this epoch, so that it can go on from the session's resume marks.
     is_resumable: bool,
+    /// Whether it was there when the hello was written, which says what it has been told.
+    is_repeated: bool,
     /// When it was queued to be asked for on this connection, counted in requests.
     asked_at: u64,
     /// Whether the gateway has been asked for it on this connection.
@@ -137,6 +139,7 @@ impl Session {
             from: options.from,
             mailbox: Mailbox::new(options.mailbox_count.max(1), options.mailbox_bytes),
             is_resumable: false,
+            is_repeated: false,
             asked_at: 0,
             is_asked: false,
         };
@@ -229,6 +232,9 @@ impl Session {
         let ids: Vec<SubscriptionId> = self.subscriptions.ids().collect();
         for id in ids {
             self.ask_for(id);
+            if let Some(subscription) = self.subscriptions.by_id.get_mut(&id) {
+                subscription.is_repeated = true;
+            }
         }
     }
 
@@ -242,8 +248,12 @@ impl Session {
     pub(super) fn write_subscribe(&mut self, id: SubscriptionId, message: &mut Vec<u8>) {
         let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
         subscription.is_asked = true;
-        let resume = subscription.is_resumable && self.has_resumed;
-        let from = if subscription.is_resumable && !resume {
+        let resume = match (self.has_resumed, subscription.is_resumable) {
+            (true, true) => Resume::Fully,
+            (true, false) if subscription.is_repeated => Resume::Partly,
+            _ => Resume::No,
+        };
+        let from = if subscription.is_resumable && resume == Resume::No {
             // What has been told is not told again. The least mark is right for all partitions.
             HistoryStart::After(self.resume_marks.values().min().copied().unwrap_or_default())
         } else {

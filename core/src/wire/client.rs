@@ -86,9 +86,21 @@ pub struct Subscribe<'a> {
     pub max_rate_millihertz: u64,
     /// From where event topics are told.
     pub from: HistoryStart,
-    /// Whether it goes on from the resume point of the hello, if the gateway can. Then `from` counts
-    /// only if the log began anew.
-    pub resume: bool,
+    /// What of the resume point of the hello it goes on from.
+    pub resume: Resume,
+}
+
+/// What a subscription goes on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resume {
+    /// Nothing: it is a new one.
+    #[default]
+    No,
+    /// What the exceptions say, and nothing else: it was cut short before it was complete. Every topic is
+    /// announced, those that stand among the exceptions with the version that the client was told.
+    Partly,
+    /// Marks and exceptions, if the gateway can. Then `from` counts only if the log began anew.
+    Fully,
 }
 
 /// A change to a topic, asked for.
@@ -205,6 +217,7 @@ const HELLO_RESUME: u64 = 1;
 const HELLO_CREDENTIALS: u64 = 2;
 /// Extensions of a subscribe.
 const SUBSCRIBE_RESUME: u64 = 1;
+const SUBSCRIBE_RESUME_PARTLY: u64 = 2;
 
 impl<'a> ClientFrame<'a> {
     /// Appends the frame to a message.
@@ -336,8 +349,10 @@ impl<'a> Subscribe<'a> {
         write_bytes(out, self.selector);
         write_varint(out, self.max_rate_millihertz);
         self.from.write(out);
-        if self.resume {
-            write_extension(out, SUBSCRIBE_RESUME, &[]);
+        match self.resume {
+            Resume::No => {}
+            Resume::Partly => write_extension(out, SUBSCRIBE_RESUME_PARTLY, &[]),
+            Resume::Fully => write_extension(out, SUBSCRIBE_RESUME, &[]),
         }
     }
 
@@ -347,10 +362,14 @@ impl<'a> Subscribe<'a> {
             selector: reader.bytes("selector", MAX_MESSAGE_BYTES)?,
             max_rate_millihertz: reader.varint()?,
             from: HistoryStart::read(reader)?,
-            resume: false,
+            resume: Resume::No,
         };
         while let Some((tag, _)) = reader.extension()? {
-            subscribe.resume |= tag == SUBSCRIBE_RESUME;
+            match tag {
+                SUBSCRIBE_RESUME => subscribe.resume = Resume::Fully,
+                SUBSCRIBE_RESUME_PARTLY => subscribe.resume = Resume::Partly,
+                _ => {}
+            }
         }
         Ok(subscribe)
     }

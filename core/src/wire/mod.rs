@@ -11,7 +11,7 @@ mod gateway;
 mod reader;
 mod varint;
 
-pub use client::{ClientFrame, Condition, Hello, Operation, Publish, PublishPath, Subscribe, TopicProperties};
+pub use client::{ClientFrame, Condition, Hello, Operation, Publish, PublishPath, Resume, Subscribe, TopicProperties};
 pub use fields::{Goodbye, HistoryStart};
 pub use gateway::{Ack, Announce, Fetched, GatewayFrame, Move, Refused, RequestRef, Welcome};
 pub use reader::{Frames, RawFrame};

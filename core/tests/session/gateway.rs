@@ -11,7 +11,7 @@ use outpour_core::peer::{
     snapshot_frame,
 };
 use outpour_core::session::TransportId;
-use outpour_core::wire::{Ack, Condition, Fetched, GatewayFrame, HistoryStart};
+use outpour_core::wire::{Ack, Condition, Fetched, GatewayFrame, HistoryStart, Resume};
 use outpour_core::{
     Epoch, ErrorCode, Partition, Path, PublishNumber, PublisherId, ResumePoint, Selector, SubscriptionId, Timestamp,
     TopicKind, TopicNumber, Value, ValueType, Version, delta,
@@ -173,7 +173,8 @@ impl Gateway {
             PeerRequest::Subscribe { id: subscription, selector, interval, from, resume } => {
                 connection.subscriptions.insert(subscription, Subscribed { selector: selector.clone(), interval });
                 let mut matched = 0;
-                let point = connection.resume.as_ref().filter(|_| resume);
+                let point = connection.resume.as_ref().filter(|_| resume == Resume::Fully);
+                let told = connection.resume.as_ref().filter(|_| resume == Resume::Partly);
                 let mark = point.map_or(Version::NONE, |point| point.mark(Partition(0)));
                 let continued = point.is_some() && self.remembers_removals;
                 for (path, number, version) in self.removed.iter().filter(|_| continued) {
@@ -197,6 +198,10 @@ impl Gateway {
                         Some(held) if !continued => connection.peer.note_matched(*number, held, None, interval),
                         Some(held) if held < topic.version() => connection.peer.note_resumed(*number, held, interval),
                         Some(_) => {}
+                        None if told.is_some_and(|point| point.exception(*number) > Some(Version::NONE)) => {
+                            let held = told.and_then(|point| point.exception(*number)).unwrap();
+                            connection.peer.note_matched(*number, held, None, interval);
+                        }
                         None => {
                             let from = if point.is_some() { HistoryStart::After(mark) } else { from };
                             connection.peer.note_matched(*number, start(topic, from), None, interval);

@@ -2,12 +2,14 @@
 //!
 //! Scenarios of Ably's Universal Test Specs are named by their ids; `docs/testing.md` has the whole list.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use outpour_core::check::{check, short_check};
-use outpour_core::session::{Event, MissedEvents, PublicationChange, ResumeOutcome};
-use outpour_core::wire::{Ack, ClientFrame, Frames, GatewayFrame, Refused, RequestRef};
-use outpour_core::{ErrorCode, Path, PublishNumber, TopicNumber, Value, Version, delta};
+use outpour_core::session::{Event, MissedEvents, PublicationChange, ResumeOutcome, SubscribeOptions};
+use outpour_core::wire::{Ack, ClientFrame, Frames, GatewayFrame, HistoryStart, Refused, RequestRef};
+use outpour_core::{ErrorCode, Path, PublishNumber, Selector, TopicNumber, Value, Version, delta};
 
 use crate::world::{World, long, text};
 
@@ -401,4 +403,56 @@ fn what_was_published_without_a_verdict_is_settled_after_a_reconnect() {
     assert_eq!(world.gateway.applied.len(), 2, "the first value and this one, once");
     assert_eq!(world.told(id), [format!("a={}", long(2))]);
     assert!(matches!(outcomes(&world)[..], [(_, ResumeOutcome::Complete)]));
+}
+
+/// On a line that never lasts until everything has been told once, each connection adds to what there is.
+#[test]
+fn a_first_telling_that_is_cut_short_over_and_over_comes_to_its_end() {
+    const TOPICS: usize = 300;
+    // Every connection carries so many messages of 4 kB, a third of what there is to tell.
+    const MESSAGES: u32 = 25;
+    let mut world = World::new();
+    for number in 0..TOPICS {
+        world.gateway.set(&format!("v/{number}"), &Value::text(format!("{number:1000}")));
+    }
+    for event in 1..=3 {
+        world.gateway.append("v/events", &text(&format!("event {event}")));
+    }
+    world.batch = 4096;
+    let (left, carried) = (Rc::new(Cell::new(0_u32)), Rc::new(Cell::new(0)));
+    let (has, bytes) = (Rc::clone(&left), Rc::clone(&carried));
+    world.tamper = Some(Box::new(move |message| {
+        if has.get() == 0 {
+            message.clear();
+        }
+        has.set(has.get().saturating_sub(1));
+        bytes.set(bytes.get() + message.len());
+    }));
+    world.session.connect(world.now);
+    let from = SubscribeOptions { from: HistoryStart::All, ..SubscribeOptions::default() };
+    let id = world.session.subscribe(&Selector::new("v/*").unwrap(), &from, world.now).unwrap();
+    let mut told = Vec::new();
+    for connection in 1.. {
+        assert!(connection < 10, "{} of {TOPICS} topics after {connection} connections", told.len());
+        left.set(MESSAGES);
+        while !world.session.is_live() || left.get() == MESSAGES {
+            world.advance(Duration::from_millis(100));
+        }
+        told.extend(world.told(id));
+        if world.events.iter().any(|event| matches!(event, Event::Subscribed { .. })) {
+            break;
+        }
+        world.cut();
+        // One that has been told and one that has not, perhaps.
+        world.gateway.set("v/1", &Value::text(format!("{connection:1000}")));
+        world.gateway.set("v/299", &Value::text(format!("{connection:1000}")));
+        world.gateway.remove(&format!("v/{}", 150 + connection));
+    }
+    world.tamper = None;
+    world.advance(Duration::from_secs(1));
+    told.extend(world.told(id));
+    world.assert_replicas(&["v/*"]);
+    let events = told.iter().filter(|told| told.starts_with("v/events")).collect::<Vec<_>>();
+    assert_eq!(events, ["v/events!event 1#1", "v/events!event 2#2", "v/events!event 3#3"]);
+    assert!(carried.get() < 450_000, "{} bytes for 300 kB", carried.get());
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use outpour_core::wire::{
     Ack, Announce, ClientFrame, Condition, Fetched, GatewayFrame, Goodbye, Hello, HistoryStart, Move, Operation,
-    Publish, PublishPath, Refused, RequestRef, Subscribe, TopicProperties, Welcome,
+    Publish, PublishPath, Refused, RequestRef, Resume, Subscribe, TopicProperties, Welcome,
 };
 use outpour_core::{
     Epoch, FetchId, Partition, Path, PublishNumber, PublisherId, ResumePoint, SubscriptionId, TopicKind, TopicNumber,
@@ -111,6 +111,10 @@ impl Fields<'_> {
         }
     }
 
+    fn flag(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|flag| flag == true)
+    }
+
     fn resume_point(&self) -> Option<ResumePoint> {
         let point = Fields(self.0.get("resume")?.as_object().unwrap());
         let entries = |name: &str| -> Vec<(u32, Version)> {
@@ -197,7 +201,11 @@ pub(crate) fn client_from_json(value: &Value) -> ClientFrame<'static> {
             selector: fields.bytes("selector"),
             max_rate_millihertz: fields.number("max_rate"),
             from: fields.history_start(),
-            resume: fields.0.get("resume").is_some_and(|resume| resume == true),
+            resume: match (fields.flag("resume"), fields.flag("resume_partly")) {
+                (true, _) => Resume::Fully,
+                (false, true) => Resume::Partly,
+                (false, false) => Resume::No,
+            },
         }),
         "unsubscribe" => ClientFrame::Unsubscribe { id: SubscriptionId(fields.small("id")) },
         "publish" => ClientFrame::Publish(fields.publish()),
@@ -265,7 +273,7 @@ pub(crate) fn gateway_from_json(value: &Value) -> GatewayFrame<'static> {
             max_in_flight: fields.number("max_in_flight"),
             max_subscriptions: fields.number("max_subscriptions"),
             applied: PublishNumber(fields.number("applied")),
-            resumed: fields.0.get("resumed").is_some_and(|resumed| resumed == true),
+            resumed: fields.flag("resumed"),
             principal: if fields.0.contains_key("principal") { fields.text("principal") } else { "" },
         }),
         "subscribed" => {
@@ -386,8 +394,10 @@ pub(crate) fn client_to_json(frame: &ClientFrame<'_>) -> Value {
             let mut frame = json!({ "frame": "subscribe", "id": subscribe.id.0,
                 "selector": bytes_to_json(subscribe.selector), "max_rate": subscribe.max_rate_millihertz,
                 "from": start_to_json(subscribe.from) });
-            if subscribe.resume {
-                frame["resume"] = json!(true);
+            match subscribe.resume {
+                Resume::No => {}
+                Resume::Partly => frame["resume_partly"] = json!(true),
+                Resume::Fully => frame["resume"] = json!(true),
             }
             frame
         }

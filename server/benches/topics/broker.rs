@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use outpour_core::peer::{Batch, Change};
-use outpour_core::wire::{ClientFrame, Condition, Hello, HistoryStart, PROTOCOL_MAJOR, Subscribe};
+use outpour_core::wire::{ClientFrame, Condition, Hello, HistoryStart, PROTOCOL_MAJOR, Resume, Subscribe};
 use outpour_core::{Epoch, PublishNumber, PublisherId, SubscriptionId, Timestamp, ValueType};
 use outpour_server::broker::{Broker, BrokerConfig, SessionId};
 use outpour_server::fanout::{Shard, ShardConfig};
@@ -132,7 +132,7 @@ impl Client {
             selector: selector.as_bytes(),
             max_rate_millihertz: 0,
             from: HistoryStart::Live,
-            resume: false,
+            resume: Resume::No,
         })
         .encode(&mut message);
         let answer = self.exchange(shard, broker, &message);

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use outpour_core::peer::Topic;
-use outpour_core::wire::{HistoryStart, RequestRef};
+use outpour_core::wire::{HistoryStart, RequestRef, Resume};
 use outpour_core::{ErrorCode, ResumePoint, Selector, SubscriptionId, TopicKind, TopicNumber, Version};
 
 use super::session::{Session, Subscription};
@@ -27,8 +27,8 @@ pub(super) struct Matching {
     selector: Selector,
     cursor: Option<Cursor>,
     topics: u64,
-    /// Whether it goes on from where the client was.
-    resumes: bool,
+    /// What of the resume point it goes on from.
+    resume: Resume,
     is_begun: bool,
 }
 
@@ -40,7 +40,7 @@ impl Shard {
         selector: &Selector,
         interval: Duration,
         from: HistoryStart,
-        resume: bool,
+        resume: Resume,
     ) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         if session.subscription(id).is_some() {
@@ -51,8 +51,8 @@ impl Shard {
         session.subscriptions.push(Subscription { id, selector: selector.clone(), interval, from, only: None });
         self.interests.insert(selector, (key, id));
         let selector = selector.clone();
-        let resumes = resume && session.resume.is_some();
-        session.matching.push_back(Matching { id, selector, cursor: None, topics: 0, resumes, is_begun: false });
+        let resume = if session.resume.is_some() { resume } else { Resume::No };
+        session.matching.push_back(Matching { id, selector, cursor: None, topics: 0, resume, is_begun: false });
         self.seek_work(key);
     }
 
@@ -69,11 +69,11 @@ impl Shard {
     pub(super) fn match_page(&mut self, key: u32, broker: &mut Broker, wall_ms: u64) {
         let Some(session) = self.sessions.get_mut(key as usize) else { return };
         let Some(mut matching) = session.matching.pop_front() else { return };
-        let resume = session.resume.clone().filter(|_| matching.resumes);
+        let point = session.resume.clone().unwrap_or_default();
         let announce = !session.resumed;
-        if !core::mem::replace(&mut matching.is_begun, true)
-            && let Some(point) = resume.as_ref().filter(|_| session.resumed)
-        {
+        let is_first = !core::mem::replace(&mut matching.is_begun, true);
+        if is_first && session.resumed && matching.resume == Resume::Fully {
+            let point = &point;
             tell_removals(session, &matching, point, broker);
         }
         let mut found = Vec::new();
@@ -82,9 +82,10 @@ impl Shard {
             broker.forget(number, wall_ms);
             let Some(topic) = broker.topic(number) else { continue };
             matching.topics += 1;
-            let start = match &resume {
-                Some(point) => Start::after(point, topic, broker.created(number), announce),
-                None => Start::New { since: None },
+            let start = match matching.resume {
+                Resume::No => Start::New { since: None },
+                Resume::Partly => Start::among_exceptions(&point, number),
+                Resume::Fully => Start::after(&point, topic, broker.created(number), announce),
             };
             if !self.join(key, matching.id, topic, start) {
                 return;
@@ -238,6 +239,14 @@ impl Start {
             Some(held) => Self::Known { held, announce },
             None if created <= mark => Self::Known { held: topic.held_at(mark), announce },
             None => Self::Missed { mark },
+        }
+    }
+
+    /// What a client knows of a topic that it has been told under a subscription cut short.
+    fn among_exceptions(point: &ResumePoint, topic: TopicNumber) -> Self {
+        match point.exception(topic) {
+            Some(held) if held > Version::NONE => Self::Known { held, announce: true },
+            _ => Self::New { since: None },
         }
     }
 

@@ -13,7 +13,7 @@ use outpour_core::delta;
 use outpour_core::peer::{
     Batch, History, Peer, PeerConfig, PeerRequest, Reception, Topic, TopicDescription, Topics, Update, snapshot_frame,
 };
-use outpour_core::wire::{Ack, ClientFrame, Frames, GatewayFrame, Hello, HistoryStart, Subscribe};
+use outpour_core::wire::{Ack, ClientFrame, Frames, GatewayFrame, Hello, HistoryStart, Resume, Subscribe};
 use outpour_core::{
     Epoch, ErrorCode, FetchId, Partition, Path, PublishNumber, PublisherId, SubscriptionId, Timestamp, TopicKind,
     TopicNumber, ValueType, Version,
@@ -166,7 +166,7 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
                 selector: b"a/*",
                 max_rate_millihertz: max_rate.into(),
                 from: if id < 128 { HistoryStart::Live } else { HistoryStart::All },
-                resume: false,
+                resume: Resume::No,
             })),
             Step::Unsubscribe { id } => say(ClientFrame::Unsubscribe { id: SubscriptionId(u32::from(id) % 4) }),
             Step::Fetch { id } => {
@@ -207,7 +207,10 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
         }
         while let Some(request) = peer.poll_request() {
             match request {
-                PeerRequest::Hello { .. } => peer.welcome(&Reception { epoch: Epoch([1; 16]), applied: PublishNumber(0), resumed: false, principal: "" }, now),
+                PeerRequest::Hello { .. } => peer.welcome(
+                    &Reception { epoch: Epoch([1; 16]), applied: PublishNumber(0), resumed: false, principal: "" },
+                    now,
+                ),
                 PeerRequest::Subscribe { id, interval, from, .. } => {
                     if subscriptions.contains_key(&id) {
                         peer.close(ErrorCode::UnexpectedFrame, "used twice", Duration::ZERO, "");

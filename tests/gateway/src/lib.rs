@@ -15,7 +15,7 @@ pub use gateway::{Bystander, TestGateway, gateway, gateway_with};
 pub use http::{Raw, masked, upgrade_request};
 pub use told::{Goodbye, Told};
 
-use outpour_core::wire::{ClientFrame, Condition, HistoryStart, Operation, Publish, PublishPath, Subscribe};
+use outpour_core::wire::{ClientFrame, Condition, HistoryStart, Operation, Publish, PublishPath, Resume, Subscribe};
 use outpour_core::{PublishNumber, SubscriptionId, ValueType};
 
 /// A subscription without a rate, told of events yet to come.
@@ -28,7 +28,13 @@ pub fn subscribe(id: u32, selector: &str) -> ClientFrame<'_> {
 #[must_use]
 pub fn subscribe_from(id: u32, selector: &str, from: HistoryStart) -> ClientFrame<'_> {
     let selector = selector.as_bytes();
-    ClientFrame::Subscribe(Subscribe { id: SubscriptionId(id), selector, max_rate_millihertz: 0, from, resume: false })
+    ClientFrame::Subscribe(Subscribe {
+        id: SubscriptionId(id),
+        selector,
+        max_rate_millihertz: 0,
+        from,
+        resume: Resume::No,
+    })
 }
 
 /// A publish of any kind.

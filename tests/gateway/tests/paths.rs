@@ -1,6 +1,6 @@
 //! Paths and selectors that are not, and what each costs.
 
-use outpour_core::wire::RequestRef;
+use outpour_core::wire::{RequestRef, Resume};
 use outpour_core::{ErrorCode, SubscriptionId};
 use outpour_gateway_tests::{Client, Told, gateway, set, subscribe};
 
@@ -44,7 +44,7 @@ fn set_bytes(number: u64, path: &[u8]) -> outpour_core::wire::ClientFrame<'_> {
 fn subscribe_bytes(id: u32, selector: &[u8]) -> outpour_core::wire::ClientFrame<'_> {
     use outpour_core::wire::{ClientFrame, HistoryStart, Subscribe};
     let (id, from) = (SubscriptionId(id), HistoryStart::Live);
-    ClientFrame::Subscribe(Subscribe { id, selector, max_rate_millihertz: 0, from, resume: false })
+    ClientFrame::Subscribe(Subscribe { id, selector, max_rate_millihertz: 0, from, resume: Resume::No })
 }
 
 fn refusal(client: &mut Client) -> (RequestRef, u16, String) {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use outpour_core::wire::{ClientFrame, HistoryStart};
+use outpour_core::wire::{ClientFrame, HistoryStart, Resume};
 use outpour_core::{ErrorCode, FetchId};
 use outpour_gateway_tests::{Client, Setup, TestGateway, Told, append, gateway, gateway_with, message, set, subscribe};
 
@@ -192,7 +192,7 @@ fn a_slow_consumer_that_goes_on_reading_learns_why_it_was_closed() {
         selector: b"**",
         max_rate_millihertz: 1,
         from: HistoryStart::Live,
-        resume: false,
+        resume: Resume::No,
     })]);
     for (chunk, first) in paths.chunks(200).zip((1..).step_by(200)) {
         let frames: Vec<ClientFrame<'_>> = (first..).zip(chunk).map(|(number, path)| set(number, path, "x")).collect();

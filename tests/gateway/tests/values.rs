@@ -1,6 +1,6 @@
 //! Following value topics: what comes first, deltas, repairs, overlapping selectors, rates, removals.
 
-use outpour_core::wire::{ClientFrame, Condition, HistoryStart, Operation, Subscribe, TopicProperties};
+use outpour_core::wire::{ClientFrame, Condition, HistoryStart, Operation, Resume, Subscribe, TopicProperties};
 use outpour_core::{SubscriptionId, TopicKind, TopicNumber, ValueType};
 use outpour_gateway_tests::{Told, gateway, gateway_with, publish, remove, set, subscribe};
 
@@ -224,7 +224,7 @@ fn rated(id: u32, selector: &str, max_rate_millihertz: u64) -> ClientFrame<'_> {
         selector,
         max_rate_millihertz,
         from: HistoryStart::Live,
-        resume: false,
+        resume: Resume::No,
     })
 }
 

@@ -10,7 +10,7 @@ use outpour_core::{
     PublishNumber, PublisherId, SubscriptionId, ValueType,
     wire::{
         Ack, ClientFrame, Condition, Frames, GatewayFrame, Hello, HistoryStart, MAX_MESSAGE_BYTES, Operation,
-        PROTOCOL_MAJOR, PROTOCOL_MINOR, Publish, PublishPath, SUBPROTOCOL, Subscribe,
+        PROTOCOL_MAJOR, PROTOCOL_MINOR, Publish, PublishPath, Resume, SUBPROTOCOL, Subscribe,
     },
 };
 
@@ -135,7 +135,7 @@ impl Protocol for Outpour {
                         selector: selector.as_bytes(),
                         max_rate_millihertz: 0,
                         from: HistoryStart::Live,
-                        resume: false,
+                        resume: Resume::No,
                     });
                     out.extend_from_slice(&message(&subscribe));
                 }

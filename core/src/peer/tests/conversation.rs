@@ -1,7 +1,7 @@
 //! The states of a conversation, its limits, and requests in and out.
 
 use super::*;
-use crate::wire::{Condition, HistoryStart, Operation, Publish, PublishPath, Subscribe};
+use crate::wire::{Condition, HistoryStart, Operation, Publish, PublishPath, Resume, Subscribe};
 
 fn now(seconds: u64) -> Timestamp {
     Timestamp::ZERO + Duration::from_secs(seconds)
@@ -13,7 +13,7 @@ fn say(peer: &mut Peer, frames: &[ClientFrame<'_>]) {
 
 const fn subscribe(id: u32, selector: &[u8]) -> ClientFrame<'_> {
     let (id, from) = (SubscriptionId(id), HistoryStart::Live);
-    ClientFrame::Subscribe(Subscribe { id, selector, max_rate_millihertz: 0, from, resume: false })
+    ClientFrame::Subscribe(Subscribe { id, selector, max_rate_millihertz: 0, from, resume: Resume::No })
 }
 
 const fn unsubscribe() -> ClientFrame<'static> {
