@@ -2,10 +2,12 @@
 
 mod bench;
 mod demo;
+mod drain;
 mod feed;
 mod get;
 mod interrupt;
 mod output;
+mod pid_file;
 mod publish;
 mod serve;
 mod subscribe;
@@ -30,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Run a gateway
     Serve(serve::Arguments),
+    /// Have a gateway move its sessions elsewhere and end
+    Drain(drain::Arguments),
     /// Publish one value, or a feed
     Pub(publish::Arguments),
     /// Follow topics
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
     // Usage errors leave here with exit code 2.
     let done = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Drain(arguments) => drain::run(&arguments),
         Command::Pub(arguments) => block_on(publish::run(&arguments)),
         Command::Sub(arguments) => block_on(subscribe::run(&arguments)),
         Command::Get(arguments) => block_on(get::run(&arguments)),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use outpour_server::config::{Config, FsyncPolicy, LogFormat, Overlay};
-use outpour_server::gateway::Gateway;
+use outpour_server::gateway::{Drained, Gateway};
 use outpour_server::log::{DiskLog, Log, LogError, MemoryLog};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
@@ -18,6 +18,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+use crate::pid_file::PidFile;
 
 /// Options of `outpour serve`; each goes before the environment and the file.
 #[derive(Debug, clap::Args)]
@@ -43,6 +45,12 @@ pub(crate) struct Arguments {
     /// When data is made durable against a crash of the machine [default: interval]
     #[arg(long, value_name = "WHEN")]
     fsync: Option<Fsync>,
+    /// Where a drain sends sessions (ws://other.example:7400); may be repeated
+    #[arg(long, value_name = "URL")]
+    redirect: Vec<String>,
+    /// Write the process id to this file, for outpour drain
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
     /// What to log: off, error, warn, info, debug or trace, or TARGET=LEVEL, or several with commas [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -79,19 +87,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(unhandled)?;
     // A file that may not grow any more is as good as a full disk: no reason to die.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(unhandled)?;
+    let grace = config.gateway.shutdown_grace;
     let gateway = start(config)?;
+    let pid_file = arguments.pid_file.as_deref().map(PidFile::create).transpose()?;
     writeln!(stdout(), "listening on ws://{}", gateway.address())
         .and_then(|()| stdout().flush())
         .map_err(|error| format!("the address can't be written to standard output: {error}"))?;
-    if let Some(signal) = signals.forever().next() {
-        tracing::info!(signal, "stopping: sessions are told to go elsewhere; a second signal ends it at once");
-        std::thread::spawn(move || {
-            if signals.forever().next().is_some() {
-                std::process::exit(1);
-            }
-        });
+    let signal = signals.forever().next();
+    std::thread::spawn(move || {
+        if signals.forever().next().is_some() {
+            std::process::exit(1);
+        }
+    });
+    if signal == Some(SIGTERM) {
+        let within = pid_file.as_ref().and_then(PidFile::take_request).unwrap_or(grace);
+        tracing::info!(?within, "draining: sessions are asked to go elsewhere; a second signal ends it at once");
+        let Drained { connections, cut } = gateway.drain(within);
+        tracing::info!(connections, cut, "drained");
+    } else {
+        tracing::info!("stopping: sessions are told goodbye; a second signal ends it at once");
+        gateway.shutdown();
     }
-    gateway.shutdown();
     tracing::info!("stopped");
     Ok(())
 }
@@ -103,6 +119,7 @@ impl Arguments {
             workers: self.workers,
             allow_anonymous: self.allow_anonymous.then_some(true),
             allowed_origins: (!self.allowed_origin.is_empty()).then(|| self.allowed_origin.clone()),
+            redirects: (!self.redirect.is_empty()).then(|| self.redirect.clone()),
             log: self.log.clone(),
             log_format: self.log_format.map(|format| match format {
                 Format::Text => LogFormat::Text,

@@ -46,6 +46,9 @@ fn everything_reaches_its_place() {
         shutdown_grace = "250ms"
         retry_after = "2m"
 
+        [drain]
+        redirect = ["wss://a.example", "ws://[::1]:7400"]
+
         [auth]
         required = true
         grace = "3s"
@@ -97,6 +100,7 @@ fn everything_reaches_its_place() {
     assert_eq!((config.log.as_str(), config.log_format), ("warn,outpour_server=debug", LogFormat::Json));
     assert_eq!(gateway.shutdown_grace, Duration::from_millis(250));
     assert_eq!(gateway.retry_after, Duration::from_secs(120));
+    assert_eq!(gateway.redirects, ["wss://a.example", "ws://[::1]:7400"]);
     let shard = &gateway.shard;
     assert_eq!(shard.credentials_grace, Duration::from_secs(3));
     let identity = |at| shard.authenticator.authenticate(b"0123456789abcdef", at);
@@ -148,6 +152,7 @@ fn a_flag_goes_before_a_variable_and_that_before_the_file() {
         workers: Some(4),
         allow_anonymous: Some(true),
         allowed_origins: Some(vec!["*".into()]),
+        redirects: Some(vec!["ws://a".into()]),
         log: Some("trace".into()),
         log_format: Some(LogFormat::Text),
         data: Some("/var/lib/outpour".into()),
@@ -160,6 +165,7 @@ fn a_flag_goes_before_a_variable_and_that_before_the_file() {
     assert_eq!(over_all.gateway.upgrade.allowed_origins, ["*"]);
     assert_eq!(over_all.data.as_deref(), Some("/var/lib/outpour".as_ref()));
     assert_eq!(over_all.disk_options().fsync, Fsync::Always);
+    assert_eq!(over_all.gateway.redirects, ["ws://a"]);
     assert_eq!(over_all.gateway.broker.max_topics, 1);
 }
 

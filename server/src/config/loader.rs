@@ -41,7 +41,7 @@ impl Loader {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(), ConfigError> {
         let variables: BTreeMap<String, String> = environment.into_iter().collect();
-        for setting in &SETTINGS {
+        for setting in SETTINGS {
             let variable = setting.variable();
             if let Some(value) = variables.get(&variable) {
                 self.apply(setting, &Written::Word(value), Origin::Variable(variable))?;
@@ -62,17 +62,13 @@ impl Loader {
     pub(super) fn apply_overlay(&mut self, overlay: &Overlay) -> Result<(), ConfigError> {
         let listen = overlay.listen.map(|listen| listen.to_string());
         let workers = overlay.workers.map(|workers| Written::Integer(Some(workers)));
-        let origins = overlay.allowed_origins.as_ref();
         let data = overlay.data.as_ref().map(|path| path.to_string_lossy());
         let flags = [
             ("listen", "--listen", listen.as_deref().map(Written::Text)),
             ("workers", "--workers", workers),
             ("allow_anonymous", "--allow-anonymous", overlay.allow_anonymous.map(Written::Boolean)),
-            (
-                "allowed_origins",
-                "--allowed-origin",
-                origins.map(|origins| Written::List(origins.iter().map(String::as_str).collect())),
-            ),
+            ("allowed_origins", "--allowed-origin", list(&overlay.allowed_origins)),
+            ("drain.redirect", "--redirect", list(&overlay.redirects)),
             ("log", "--log", overlay.log.as_deref().map(Written::Text)),
             ("data", "--data", data.as_deref().map(Written::Text)),
             ("fsync", "--fsync", overlay.fsync.map(|policy| Written::Text(policy.name()))),
@@ -143,6 +139,10 @@ impl Loader {
         let origin = settings.iter().find_map(|name| self.origins.get(name));
         Err(ConfigError::Refused { origin: origin.cloned().unwrap_or(Origin::Default), problem })
     }
+}
+
+fn list(texts: &Option<Vec<String>>) -> Option<Written<'_>> {
+    texts.as_ref().map(|texts| Written::List(texts.iter().map(String::as_str).collect()))
 }
 
 /// The setting with this name.

@@ -37,6 +37,7 @@ use crate::log::{DiskOptions, Fsync};
 use credentials::Credentials;
 pub use error::{ConfigError, Origin};
 use loader::Loader;
+pub use quantity::parse_duration;
 pub use setting::Setting;
 
 /// The largest file that is read, in bytes.
@@ -98,6 +99,8 @@ pub struct Overlay {
     pub allow_anonymous: Option<bool>,
     /// `--allowed-origin`, each time it is given
     pub allowed_origins: Option<Vec<String>>,
+    /// `--redirect`, each time it is given
+    pub redirects: Option<Vec<String>>,
     /// `--log`
     pub log: Option<String>,
     /// `--log-format`
@@ -172,7 +175,7 @@ impl Config {
     /// Every setting beside the topic rules, in the order of the documentation.
     #[must_use]
     pub fn settings() -> &'static [Setting] {
-        &setting::SETTINGS
+        setting::SETTINGS
     }
 
     /// The keys of an `[[auth.token]]`, and what each may be.

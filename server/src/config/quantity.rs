@@ -12,8 +12,9 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
     number.checked_mul(bytes)
 }
 
-/// A length of time such as `250ms`.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+/// A length of time as it is written in the configuration, such as `250ms`; the unit can't be left out.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     number.checked_mul(factor(&TIMES, unit)?).map(Duration::from_millis)
 }

@@ -61,7 +61,7 @@ const fn time(
 }
 
 /// Every setting, in the order of the documentation.
-pub(super) static SETTINGS: [Setting; 30] = [
+pub(super) static SETTINGS: &[Setting] = &[
     Setting {
         name: "listen",
         field: Field::Text { form: "an address and port such as 127.0.0.1:7400", get: listen, set: set_listen },
@@ -139,6 +139,16 @@ pub(super) static SETTINGS: [Setting; 30] = [
         |c| c.gateway.shard.credentials_grace,
         |c, time| c.gateway.shard.credentials_grace = time,
     ),
+    Setting {
+        name: "drain.redirect",
+        field: Field::List {
+            form: "a list of gateways such as wss://other.example.com",
+            get: |config| &config.gateway.redirects,
+            set: |config, redirects| {
+                redirects.iter().all(|url| text::is_endpoint(url)) && store(&mut config.gateway.redirects, redirects)
+            },
+        },
+    },
     size(
         "limits.max_message",
         (MIN_MESSAGE_BYTES as u64, MAX_MESSAGE_BYTES as u64),

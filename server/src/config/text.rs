@@ -1,5 +1,7 @@
 //! Texts with a form of their own.
 
+use outpour_core::wire::MAX_TEXT_BYTES;
+
 use super::{FsyncPolicy, LogFormat};
 
 /// Whether a text says what to log: levels, for everything or for a target.
@@ -20,6 +22,14 @@ pub(super) fn is_origin(text: &str) -> bool {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'[' | b']'))
         })
+}
+
+/// Whether a text is the address of a gateway that clients can be sent to.
+pub(super) fn is_endpoint(text: &str) -> bool {
+    let rest = text.strip_prefix("ws://").or_else(|| text.strip_prefix("wss://"));
+    let is_plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    text.len() <= MAX_TEXT_BYTES
+        && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && is_plain(rest))
 }
 
 pub(super) fn format_named(name: &str) -> Option<LogFormat> {
@@ -52,6 +62,17 @@ mod tests {
         for filter in ["", "infos", "INFO", "3", "outpour_server", "=debug", "a::=info", "info,", "a=b=c"] {
             assert!(!is_filter(filter), "{filter}");
         }
+    }
+
+    #[test]
+    fn endpoints() {
+        for endpoint in ["ws://a", "wss://a.example:7400/path?query", "ws://[::1]:7400"] {
+            assert!(is_endpoint(endpoint), "{endpoint}");
+        }
+        for endpoint in ["", "a", "ws://", "http://a", "WS://a", "ws:///a", "ws://a b", "ws://a#b", "ws://\u{e4}"] {
+            assert!(!is_endpoint(endpoint), "{endpoint}");
+        }
+        assert!(!is_endpoint(&format!("ws://{}", "a".repeat(MAX_TEXT_BYTES))));
     }
 
     #[test]

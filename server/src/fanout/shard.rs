@@ -381,10 +381,7 @@ impl Shard {
 
     /// Ends a session in order.
     pub fn say_goodbye(&mut self, key: u32, code: ErrorCode, reason: &str, retry_after: Duration) {
-        if let Some(session) = self.sessions.get_mut(key as usize) {
-            session.peer.close(code, reason, retry_after, "");
-            self.wake(key);
-        }
+        self.send_away(key, code, reason, retry_after, "");
     }
 
     /// Ends every session in order.
@@ -393,6 +390,29 @@ impl Shard {
         for key in keys {
             self.say_goodbye(key, code, reason, retry_after);
         }
+    }
+
+    /// Ends a session in order, and tells its client where to go on.
+    pub fn send_away(&mut self, key: u32, code: ErrorCode, reason: &str, retry_after: Duration, redirect: &str) {
+        if let Some(session) = self.sessions.get_mut(key as usize) {
+            session.peer.close(code, reason, retry_after, redirect);
+            self.wake(key);
+        }
+    }
+
+    /// Asks a session's client to go on elsewhere within a time, and serves it until it has. `false` if the session
+    /// has not begun, so that it can't be asked yet.
+    pub fn move_away<'a>(&mut self, key: u32, within: Duration, redirect: impl FnOnce() -> &'a str) -> bool {
+        let Some(session) = self.sessions.get_mut(key as usize) else { return true };
+        if session.peer.is_over() {
+            return true;
+        }
+        if !session.peer.is_live() {
+            return false;
+        }
+        session.peer.move_away(within, redirect());
+        self.wake(key);
+        true
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest.

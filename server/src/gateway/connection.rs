@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mio::net::TcpStream;
@@ -194,20 +195,25 @@ impl Connection {
     }
 
     /// Sends a close frame after what is unsent.
-    pub(super) fn close(&mut self, code: u16) {
+    pub(super) fn close(&mut self, code: u16, retry_after: Duration) {
         match self.phase {
             Phase::Open(_) => self.close_with(Bytes::copy_from_slice(&close_frame(Some(code), ""))),
             // Without an upgrade there is nobody to tell in frames.
             Phase::Upgrading(_) if code == ErrorCode::ShuttingDown.number() => {
-                self.answer(503, &format!("{}\n", ErrorCode::ShuttingDown.message()));
+                self.refuse(ErrorCode::ShuttingDown, retry_after);
             }
             Phase::Upgrading(_) => self.answer(408, "The request did not come in time.\n"),
             Phase::Closing => {}
         }
     }
 
+    /// Refuses the connection for a while, whatever was or will be asked for, and closes.
+    pub(super) fn refuse(&mut self, code: ErrorCode, retry_after: Duration) {
+        self.close_with(Bytes::from(crate::websocket::unavailable(code.message(), retry_after)));
+    }
+
     /// Answers with a page, whatever was or will be asked for, and closes.
-    pub(super) fn answer(&mut self, status: u16, sentence: &str) {
+    fn answer(&mut self, status: u16, sentence: &str) {
         let page = crate::websocket::http_response(status, "text/plain; charset=utf-8", sentence.as_bytes());
         self.close_with(Bytes::from(page));
     }

@@ -79,7 +79,8 @@ impl Listener {
                     if std::mem::take(&mut self.is_starved) {
                         tracing::info!("connections are accepted again");
                     }
-                    let full = self.shared.connections.load(Ordering::Relaxed) >= self.config.max_connections;
+                    let full = self.shared.drain().is_some()
+                        || self.shared.connections.load(Ordering::Relaxed) >= self.config.max_connections;
                     if full && self.shared.refused.load(Ordering::Relaxed) >= MAX_REFUSED {
                         continue;
                     }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod connection;
+mod drain;
 mod listener;
 mod shared;
 mod worker;
@@ -9,6 +10,7 @@ mod worker;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use crate::broker::{Broker, BrokerConfig, BrokerStatistics, MAX_VERDICTS};
 use crate::fanout::ShardConfig;
 use crate::log::{Log, MemoryLog};
 use crate::websocket::UpgradePolicy;
+use drain::Drain;
+pub use drain::Drained;
 use listener::Listener;
 use outpour_core::peer::{FRAME_ROOM, PeerConfig};
 use shared::Shared;
@@ -40,8 +44,10 @@ pub struct GatewayConfig {
     pub shard: ShardConfig,
     /// How long sessions have to take their leave when the gateway shuts down.
     pub shutdown_grace: Duration,
-    /// When clients are told to come back after a shutdown, at the earliest.
+    /// When clients are told to come back after a shutdown, at the earliest. It is spread over twice the time.
     pub retry_after: Duration,
+    /// Where sessions are sent by a drain, in turns; without any, clients go to the next of their own endpoints.
+    pub redirects: Vec<String>,
 }
 
 impl Default for GatewayConfig {
@@ -56,6 +62,7 @@ impl Default for GatewayConfig {
             shard: ShardConfig::default(),
             shutdown_grace: Duration::from_secs(5),
             retry_after: Duration::from_secs(1),
+            redirects: Vec::new(),
         }
     }
 }
@@ -109,6 +116,8 @@ pub struct Statistics {
 #[derive(Debug)]
 pub struct Gateway {
     address: SocketAddr,
+    shutdown_grace: Duration,
+    redirects: Vec<String>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -124,6 +133,7 @@ impl Gateway {
         let socket = TcpListener::bind(config.listen)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
+        let (shutdown_grace, redirects) = (config.shutdown_grace, config.redirects.clone());
         let config = Arc::new(config);
         let (shared, polls) = Shared::new(broker, &config)?;
         let shared = Arc::new(shared);
@@ -136,7 +146,7 @@ impl Gateway {
         }
         let listener = Listener::new(socket, listener_poll, Arc::clone(&shared), config)?;
         threads.push(std::thread::Builder::new().name("listener".into()).spawn(move || listener.run())?);
-        Ok(Self { address, shared, threads })
+        Ok(Self { address, shutdown_grace, redirects, shared, threads })
     }
 
     /// Starts a gateway with defaults, a log in memory and a free port of the loopback: for examples
@@ -170,11 +180,25 @@ impl Gateway {
     /// Accepts no more connections, tells every session to go elsewhere, and returns when all have
     /// gone or the grace time is over.
     pub fn shutdown(mut self) {
-        self.stop(true);
+        let grace = self.shutdown_grace;
+        self.stop(Some(grace));
     }
 
-    fn stop(&mut self, in_order: bool) {
-        self.shared.stop(in_order);
+    /// Lets nobody in any more, asks sessions one after the other to go on elsewhere, and serves each until it has.
+    /// Returns when all have gone or the time is over: then those that remain have been told goodbye, like at a
+    /// [`shutdown`](Self::shutdown).
+    pub fn drain(mut self, within: Duration) -> Drained {
+        let connections = self.shared.connections.load(Ordering::Relaxed);
+        let goodbyes = Drain::time_for_goodbyes(within);
+        self.shared.begin_drain(within, &self.redirects);
+        let cut = self.shared.wait_for_departures(within - goodbyes);
+        self.stop(Some(goodbyes));
+        Drained { connections, cut }
+    }
+
+    /// Ends the gateway: in order, if there is time for it.
+    fn stop(&mut self, grace: Option<Duration>) {
+        self.shared.stop(grace);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the gateway panicked");
@@ -185,6 +209,6 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        self.stop(false);
+        self.stop(None);
     }
 }

@@ -3,13 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::net::TcpStream;
 use mio::{Poll, Token, Waker};
 use outpour_core::Timestamp;
 
+use super::drain::Drain;
 use super::{GatewayConfig, Statistics};
 use crate::broker::{Broker, Outcome};
 
@@ -25,8 +26,12 @@ pub(super) struct Shared {
     pub(super) connections: AtomicUsize,
     /// Connections that there was no room for, and that are being told so.
     pub(super) refused: AtomicUsize,
-    pub(super) stopping: AtomicBool,
-    in_order: AtomicBool,
+    drain: OnceLock<Drain>,
+    /// Somebody has left a gateway that is drained.
+    departure: (Mutex<()>, Condvar),
+    stopping: AtomicBool,
+    /// How many microseconds the end may take for goodbyes; 0 for none.
+    grace: AtomicU64,
     messages: AtomicU64,
     bytes: AtomicU64,
     own_bytes: AtomicU64,
@@ -78,7 +83,9 @@ impl Shared {
             connections: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
-            in_order: AtomicBool::new(false),
+            grace: AtomicU64::new(0),
+            drain: OnceLock::new(),
+            departure: (Mutex::new(()), Condvar::new()),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             own_bytes: AtomicU64::new(0),
@@ -131,6 +138,10 @@ impl Shared {
         if let Some(inbox) = self.inboxes.get(worker) {
             inbox.connections.fetch_sub(1, Ordering::Relaxed);
         }
+        if self.drain.get().is_some() {
+            drop(lock(&self.departure.0));
+            self.departure.1.notify_all();
+        }
     }
 
     const fn count_of(&self, refused: bool) -> &AtomicUsize {
@@ -164,9 +175,34 @@ impl Shared {
         }
     }
 
-    pub(super) fn stop(&self, in_order: bool) {
-        self.in_order.store(in_order, Ordering::SeqCst);
+    pub(super) fn begin_drain(&self, within: Duration, redirects: &[String]) {
+        self.drain.get_or_init(|| Drain::new(within, redirects, self.now()));
+        self.wake_all();
+    }
+
+    /// The drain that is under way.
+    pub(super) fn drain(&self) -> Option<&Drain> {
+        self.drain.get()
+    }
+
+    /// Waits until all have left, but not longer than this. Returns how many have not.
+    pub(super) fn wait_for_departures(&self, within: Duration) -> usize {
+        let some_left = |(): &mut ()| self.connections.load(Ordering::Relaxed) > 0;
+        let guard = lock(&self.departure.0);
+        drop(self.departure.1.wait_timeout_while(guard, within, some_left));
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Has the threads end: with goodbyes, if there is time for them.
+    pub(super) fn stop(&self, grace: Option<Duration>) {
+        // Who is in order has a moment at least, in which the kernel takes the goodbyes.
+        let micros = grace.map_or(0, |grace| (grace.as_micros() as u64).max(1));
+        self.grace.store(micros, Ordering::SeqCst);
         self.stopping.store(true, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
         wake(&self.listener);
         for inbox in &self.inboxes {
             wake(&inbox.waker);
@@ -177,8 +213,9 @@ impl Shared {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    pub(super) fn is_in_order(&self) -> bool {
-        self.in_order.load(Ordering::SeqCst)
+    /// How long sessions have to take their leave; `None` to end at once.
+    pub(super) fn grace(&self) -> Option<Duration> {
+        Some(self.grace.load(Ordering::SeqCst)).filter(|micros| *micros > 0).map(Duration::from_micros)
     }
 }
 

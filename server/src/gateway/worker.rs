@@ -11,6 +11,7 @@ use outpour_core::{ErrorCode, Timestamp};
 
 use super::GatewayConfig;
 use super::connection::{Connection, ReadOutcome, Receiver};
+use super::drain::{Drain, Moves};
 use super::shared::{NewConnection, Post, Shared, WAKE};
 use crate::fanout::Shard;
 use crate::websocket::Limits;
@@ -35,7 +36,10 @@ pub(super) struct Worker {
     shard: Shard,
     /// By the key of the session.
     connections: Vec<Option<Box<Connection>>>,
+    /// How many of them were not refused.
     open: usize,
+    /// Who is still to be asked to go elsewhere, while the gateway is drained.
+    moves: Option<Moves>,
     /// Sessions whose sockets may have more to read.
     readable: VecDeque<u32>,
     /// Sessions whose clients are gone, but may have left requests.
@@ -84,6 +88,7 @@ impl Worker {
             config,
             connections: Vec::new(),
             open: 0,
+            moves: None,
             readable: VecDeque::new(),
             gone: Vec::new(),
             lingering: VecDeque::new(),
@@ -129,6 +134,7 @@ impl Worker {
             // Everything that the broker had decided when it was lent is known before anyone is told.
             self.take_post(now);
             self.shard.handle_timeout(now);
+            self.move_sessions(now);
             self.transmit(now);
             self.drop_lingering(now);
             if self.shared.is_stopping() && self.leave(now) {
@@ -144,7 +150,8 @@ impl Worker {
         }
         let alarm = self.shard.poll_timeout();
         let lingering = self.lingering.front().map(|(until, _)| *until);
-        let next = alarm.into_iter().chain(lingering).chain(self.leaving_until).min()?;
+        let moving = self.moves.as_ref().and_then(Moves::next_at);
+        let next = alarm.into_iter().chain(lingering).chain(self.leaving_until).chain(moving).min()?;
         // The poll counts in whole milliseconds: wake a little late rather than early and again.
         Some(next - now + Duration::from_millis(1))
     }
@@ -197,9 +204,11 @@ impl Worker {
                 continue;
             }
             let mut connection = Box::new(Connection::new(socket, address));
-            if refused {
-                connection.refused = true;
-                connection.answer(503, &format!("{}\n", ErrorCode::TooManyConnections.message()));
+            connection.refused = refused;
+            if self.shared.drain().is_some() {
+                connection.refuse(ErrorCode::ShuttingDown, self.config.retry_after);
+            } else if refused {
+                connection.refuse(ErrorCode::TooManyConnections, self.config.retry_after);
             }
             self.accept(connection, now);
         }
@@ -220,8 +229,8 @@ impl Worker {
             self.connections.resize_with(place + 1, || None);
         }
         if let Some(slot) = self.connections.get_mut(place) {
+            self.open += usize::from(!connection.refused);
             *slot = Some(connection);
-            self.open += 1;
         }
         self.note_readable(key, false);
         self.shard.wake(key);
@@ -241,7 +250,8 @@ impl Worker {
             if !connection.is_open() {
                 if !connection.is_closing() && self.shard.poll_transmit(key, &mut self.batch, MESSAGE_BYTES, now) {
                     // Whatever a session has to say before the upgrade is that it is over.
-                    connection.close(self.shard.poll_close(key).unwrap_or_default());
+                    let code = self.shard.poll_close(key).unwrap_or_default();
+                    connection.close(code, self.config.retry_after);
                     self.flush(key, now);
                 }
                 continue;
@@ -267,7 +277,7 @@ impl Worker {
                 Err(_) => self.drop_connection(key),
                 Ok(all) => {
                     if let Some(code) = self.shard.poll_close(key) {
-                        connection.close(code);
+                        connection.close(code, self.config.retry_after);
                         self.flush(key, now);
                     } else if all && messages == MESSAGES_IN_A_ROW {
                         again.push(key);
@@ -323,18 +333,59 @@ impl Worker {
         tracing::debug!(address = %connection.address, "disconnected");
         self.shard.close(key);
         self.shared.gone(self.number, connection.refused);
-        self.open -= 1;
+        self.open -= usize::from(!connection.refused);
+    }
+
+    /// Asks the sessions whose turn it is to go elsewhere, once the gateway is drained.
+    fn move_sessions(&mut self, now: Timestamp) {
+        let Some(drain) = self.shared.drain() else { return };
+        if self.leaving_until.is_some() {
+            return;
+        }
+        let moves = self.moves.get_or_insert_with(|| {
+            let mut sessions = Vec::new();
+            for (key, connection) in (0..).zip(&mut self.connections) {
+                match connection {
+                    Some(connection) if connection.is_open() => sessions.push(key),
+                    Some(connection) if !connection.is_closing() => {
+                        connection.refuse(ErrorCode::ShuttingDown, self.config.retry_after);
+                        self.shard.wake(key);
+                    }
+                    _ => {}
+                }
+            }
+            Moves::new(sessions.into_iter(), drain, now)
+        });
+        while let Some(key) = moves.pop(now) {
+            let still = |connection: &Option<Box<Connection>>| connection.as_ref().is_some_and(|it| it.is_open());
+            if self.connections.get(key as usize).is_some_and(still)
+                && !self.shard.move_away(key, drain.deadline - now, || drain.next_redirect())
+            {
+                moves.postpone(key, now);
+            }
+        }
+    }
+
+    /// Tells every session to come back to another gateway, or to this one when it may be there again: not all at once.
+    fn say_goodbyes(&mut self) {
+        let code = ErrorCode::ShuttingDown;
+        let count = u32::try_from(self.open).unwrap_or(u32::MAX).max(1);
+        let sessions = (0..).zip(&self.connections).filter(|(_, connection)| connection.is_some());
+        for (turn, (key, _)) in (0..).zip(sessions) {
+            let spread = self.config.retry_after * (turn % count) / count;
+            let redirect = self.shared.drain().map_or("", Drain::next_redirect);
+            let retry_after = if redirect.is_empty() { self.config.retry_after + spread } else { spread };
+            self.shard.send_away(key, code, code.message(), retry_after, redirect);
+        }
     }
 
     /// Takes leave of all sessions. `true` when the worker is done.
     fn leave(&mut self, now: Timestamp) -> bool {
-        if !self.shared.is_in_order() || self.open == 0 {
-            return true;
-        }
+        let Some(grace) = self.shared.grace().filter(|_| self.open > 0) else { return true };
         let Some(until) = self.leaving_until else {
-            self.leaving_until = Some(now + self.config.shutdown_grace);
-            let code = ErrorCode::ShuttingDown;
-            self.shard.say_goodbye_to_all(code, code.message(), self.config.retry_after);
+            self.leaving_until = Some(now + grace);
+            self.moves = None;
+            self.say_goodbyes();
             self.transmit(now);
             return self.open == 0;
         };

@@ -1,5 +1,7 @@
 //! Why a request doesn't become a WebSocket connection, and the HTTP responses that say so.
 
+use std::time::Duration;
+
 /// Why a request was refused. The text is one sentence that says what happened and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -130,6 +132,14 @@ impl Refusal {
 #[must_use]
 pub fn http_response(status: u16, content_type: &str, body: &[u8]) -> Vec<u8> {
     response(status, "", content_type, body)
+}
+
+/// Formats a whole 503 response, which says when to come back: in whole seconds, rounded up.
+#[must_use]
+pub fn unavailable(sentence: &str, retry_after: Duration) -> Vec<u8> {
+    let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+    let header = format!("Retry-After: {seconds}\r\n");
+    response(503, &header, "text/plain; charset=utf-8", format!("{sentence}\n").as_bytes())
 }
 
 fn response(status: u16, headers: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
