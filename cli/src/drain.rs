@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
     /// How long it may take, such as 30s; what has not moved by then is ended [default: the gateway's shutdown_grace]
-    #[arg(long, value_name = "TIME", requires = "pid_file", value_parser = time)]
+    #[arg(long, value_name = "TIME", conflicts_with = "pid", value_parser = time)]
     within: Option<Duration>,
 }
 

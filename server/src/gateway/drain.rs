@@ -86,7 +86,7 @@ impl Moves {
     /// Takes back a session that can't be asked yet.
     pub(super) fn postpone(&mut self, session: u32, now: Timestamp) {
         if self.waiting.is_empty() {
-            self.next = self.next.max(now + POSTPONED);
+            self.next = now + POSTPONED;
         }
         self.waiting.push_back(session);
     }

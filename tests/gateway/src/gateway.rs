@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use outpour_core::Epoch;
 use outpour_core::peer::PeerConfig;
-use outpour_server::gateway::{Gateway, GatewayConfig, Statistics};
+use outpour_server::gateway::{Drained, Gateway, GatewayConfig, Statistics};
 use outpour_server::log::MemoryLog;
 
 use crate::client::{Client, PATIENCE, Setup};
@@ -74,6 +74,11 @@ impl TestGateway {
             assert!(start.elapsed() < PATIENCE, "never came to it: {statistics:?}");
             std::thread::yield_now();
         }
+    }
+
+    /// Moves all sessions elsewhere and ends the gateway.
+    pub fn drain(self, within: Duration) -> Drained {
+        self.0.drain(within)
     }
 
     /// Shuts the gateway down in order.

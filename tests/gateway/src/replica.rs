@@ -134,10 +134,14 @@ impl Replicas {
             GatewayFrame::Refused(refused) => {
                 Told::Refused { request: refused.request, code: refused.code, reason: refused.reason.to_owned() }
             }
+            GatewayFrame::Move(moving) => {
+                Told::Move { within_ms: moving.within_ms, redirect: moving.redirect.to_owned() }
+            }
             GatewayFrame::Goodbye(goodbye) => Told::Goodbye(Goodbye {
                 code: goodbye.code,
                 reason: goodbye.reason.to_owned(),
                 retry_after_ms: goodbye.retry_after_ms,
+                redirect: goodbye.redirect.to_owned(),
                 speaks: goodbye.speaks.clone(),
             }),
             other => panic!("an unknown frame: {other:?}"),

@@ -31,6 +31,8 @@ pub enum Told {
     FetchEnd { id: u32, more: bool },
     /// A request is refused.
     Refused { request: RequestRef, code: u16, reason: String },
+    /// The gateway asks to go on elsewhere.
+    Move { within_ms: u64, redirect: String },
     /// The gateway ends the conversation.
     Goodbye(Goodbye),
     /// The WebSocket is closed, with this code.
@@ -48,6 +50,8 @@ pub struct Goodbye {
     pub reason: String,
     /// When to come back.
     pub retry_after_ms: u64,
+    /// And where.
+    pub redirect: String,
     /// The major versions that the gateway speaks.
     pub speaks: Vec<u64>,
 }
