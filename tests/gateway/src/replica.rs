@@ -144,6 +144,7 @@ impl Replicas {
                 redirect: goodbye.redirect.to_owned(),
                 speaks: goodbye.speaks.clone(),
             }),
+            GatewayFrame::Pong { .. } => return None,
             other => panic!("an unknown frame: {other:?}"),
         })
     }
