@@ -34,6 +34,10 @@ pub(crate) struct Gateway {
     connections: BTreeMap<TransportId, Connection>,
     /// How many past events are kept.
     pub(crate) kept_events: u64,
+    /// Credentials that are not taken, and why.
+    pub(crate) refused: Vec<(&'static [u8], ErrorCode)>,
+    /// The credentials of every hello.
+    pub(crate) shown: Vec<Vec<u8>>,
     /// Verdicts are held back while this is set.
     pub(crate) deaf: bool,
     pub(crate) applied: Vec<(Path, Change)>,
@@ -76,6 +80,8 @@ impl Gateway {
             connections: BTreeMap::new(),
             kept_events: 100,
             deaf: false,
+            refused: Vec::new(),
+            shown: Vec::new(),
             applied: Vec::new(),
         }
     }
@@ -112,15 +118,31 @@ impl Gateway {
         connection.peer.poll_transmit(&ByNumber(&self.topics), &mut batch, limit, now).then(|| batch.to_vec())
     }
 
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Asks everybody to go on elsewhere.
+    pub(crate) fn move_away(&mut self, within: Duration, redirect: &str) {
+        for connection in self.connections.values_mut() {
+            connection.peer.move_away(within, redirect);
+        }
+    }
+
+    /// Says goodbye to everybody.
+    pub(crate) fn send_away(&mut self, code: ErrorCode, retry_after: Duration, redirect: &str) {
+        for connection in self.connections.values_mut() {
+            connection.peer.close(code, code.message(), retry_after, redirect);
+        }
+    }
+
     pub(crate) fn close_code(&self, id: TransportId) -> Option<u16> {
         self.connections.get(&id)?.peer.poll_close()
     }
 
     /// Says goodbye to everybody.
     pub(crate) fn close(&mut self, code: ErrorCode, retry_after: Duration) {
-        for connection in self.connections.values_mut() {
-            connection.peer.close(code, code.message(), retry_after, "");
-        }
+        self.send_away(code, retry_after, "");
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
@@ -161,7 +183,11 @@ impl Gateway {
     fn serve(&mut self, id: TransportId, request: PeerRequest, now: Timestamp) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match request {
-            PeerRequest::Hello { publisher, settled, resume, .. } => {
+            PeerRequest::Hello { publisher, settled, resume, credentials } => {
+                self.shown.push(credentials.to_vec());
+                if let Some((_, code)) = self.refused.iter().find(|(refused, _)| *refused == credentials) {
+                    return connection.peer.close(*code, code.message(), Duration::ZERO, "");
+                }
                 connection.resume = resume.filter(|point| point.epoch == self.epoch);
                 let verdicts = self.verdicts.entry(publisher).or_default();
                 verdicts.retain(|number, _| *number > settled);

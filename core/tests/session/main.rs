@@ -11,8 +11,10 @@
 )]
 
 mod connection;
+mod credentials;
 mod gateway;
 mod hostile;
+mod lifecycle;
 mod properties;
 mod publishing;
 mod recovery;

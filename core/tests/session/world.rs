@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use outpour_core::peer::PeerConfig;
 use outpour_core::session::{
-    Endpoint, Event, Input, Lost, Publication, PublicationChange, PublishTicket, Request, Session, SessionConfig,
-    SubscribeOptions, TransportId, Update, UpdateKind,
+    Credentials, CredentialsId, Endpoint, Event, Input, Lost, Publication, PublicationChange, PublishTicket, Request, Session, SessionConfig,
+    Signal, SubscribeOptions, TransportId, Update, UpdateKind,
 };
 use outpour_core::wire::Condition;
 use outpour_core::{ErrorCode, Path, PublisherId, Selector, SubscriptionId, Timestamp, Value, Version};
@@ -24,6 +24,15 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
     /// Whether a gateway can be reached.
     pub(crate) reachable: bool,
+    /// Endpoints where none can be reached.
+    pub(crate) down: Vec<Endpoint>,
+    /// Whether opening takes until `open` is called.
+    pub(crate) holds: bool,
+    pub(crate) held: Option<TransportId>,
+    /// What the provider of credentials gives out; `None` as long as it takes its time.
+    pub(crate) provided: Option<Result<Vec<u8>, String>>,
+    /// The questions to it, and whether they said that the last ones had expired.
+    pub(crate) asked: Vec<(CredentialsId, bool)>,
     /// Whether messages get through; the ends do not learn of it if not.
     pub(crate) silent: bool,
     /// Whether the session may send.
@@ -51,6 +60,11 @@ impl World {
             gateway: Gateway::new(peers),
             now,
             reachable: true,
+            down: Vec::new(),
+            holds: false,
+            held: None,
+            provided: None,
+            asked: Vec::new(),
             silent: false,
             blocked: false,
             batch: 16 << 10,
@@ -144,29 +158,57 @@ impl World {
             busy = true;
             match request {
                 Request::Open { transport, endpoint, .. } => {
+                    let is_down = !self.reachable || self.down.contains(&endpoint);
                     self.endpoints.push(endpoint);
-                    if self.reachable {
-                        if let Some(old) = self.wire.replace(transport) {
-                            self.gateway.drop_connection(old);
-                        }
-                        self.gateway.accept(transport, self.now);
-                        self.session.handle_input(Input::Opened { transport, early_taken: false }, self.now);
+                    assert_eq!(self.held, None, "one transport is opened at a time");
+                    if self.holds {
+                        self.held = Some(transport);
+                    } else if is_down {
+                        self.refuse(transport);
                     } else {
-                        let lost = Lost { code: ErrorCode::ConnectFailed, detail: "unreachable".into() };
-                        self.session.handle_input(Input::Lost(transport, lost), self.now);
+                        self.open(transport);
+                    }
+                }
+                Request::Credentials { id, expired } => {
+                    self.asked.push((id, expired));
+                    if let Some(provided) = self.provided.clone() {
+                        self.session.handle_input(Input::Credentials(id, provided.map(Credentials::new)), self.now);
                     }
                 }
                 Request::Close { transport, code } => {
                     self.closes.push(code);
                     self.gateway.drop_connection(transport);
-                    if self.wire == Some(transport) {
-                        self.wire = None;
-                    }
+                    self.wire = self.wire.filter(|wire| *wire != transport);
+                    self.held = self.held.filter(|held| *held != transport);
                 }
                 other => panic!("a request that no driver knows: {other:?}"),
             }
         }
         busy
+    }
+
+    fn open(&mut self, transport: TransportId) {
+        self.wire = Some(transport);
+        self.gateway.accept(transport, self.now);
+        assert!(self.gateway.connections() <= 2, "one transport beside the one that is left");
+        self.session.handle_input(Input::Opened { transport, early_taken: false }, self.now);
+    }
+
+    fn refuse(&mut self, transport: TransportId) {
+        let lost = Lost { code: ErrorCode::ConnectFailed, detail: "unreachable".into() };
+        self.session.handle_input(Input::Lost(transport, lost), self.now);
+    }
+
+    /// The transport that takes its time is open at last, or can't be opened.
+    pub(crate) fn release(&mut self, is_open: bool) {
+        let transport = self.held.take().expect("a transport is being opened");
+        if is_open { self.open(transport) } else { self.refuse(transport) }
+        self.settle();
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        self.session.handle_input(Input::Signal(signal), self.now);
+        self.settle();
     }
 
     fn carry_up(&mut self) -> bool {
