@@ -58,12 +58,14 @@ impl Endpoints {
         }
     }
 
-    /// Where to go while the connection to `current` goes on: elsewhere, if there is such a place.
-    pub(super) fn other_than(&self, current: &Endpoint, now: Timestamp) -> Endpoint {
-        match current {
+    /// Where to go after `last` while the connection to `current` goes on: elsewhere, if there is such a place.
+    pub(super) fn other_than(&self, current: &Endpoint, last: &Endpoint, now: Timestamp) -> Endpoint {
+        let after = |endpoint: &Endpoint| match endpoint {
             Endpoint::Listed(index) => Endpoint::Listed(self.first_free(index + 1, now)),
             Endpoint::Redirect(_) => Endpoint::Listed(self.first_free(self.preferred, now)),
-        }
+        };
+        let next = after(last);
+        if next == *current { after(&next) } else { next }
     }
 
     /// The first one from `index` on whose gateway did not ask to be left alone; if all did, the one that

@@ -107,7 +107,7 @@ impl Session {
         let Some(handover) = &mut self.link.handover else { return };
         let endpoint = match handover.redirect.take() {
             Some(redirect) => Endpoint::Redirect(redirect),
-            None => self.link.endpoints.other_than(&handover.last, now),
+            None => self.link.endpoints.other_than(&self.link.endpoint, &handover.last, now),
         };
         handover.last = endpoint.clone();
         handover.tries += 1;

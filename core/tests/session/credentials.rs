@@ -75,7 +75,7 @@ fn they_do_not_stand_in_the_request_that_opens_the_transport() {
     assert!(matches!(world.session.poll_request(), Some(Request::Open { early: None, .. })));
 }
 
-/// `realtime/unit/RTN15h2/token-error-renew-success-0`, `realtime/unit/RTN15c5/token-error-during-resume-0`
+/// `realtime/unit/RTN15h2/token-error-renew-success-0`, `realtime/unit/RTN15c5/resume-token-error-0`
 #[test]
 fn expired_ones_are_replaced_at_once() {
     for live in [true, false] {
@@ -95,7 +95,7 @@ fn expired_ones_are_replaced_at_once() {
     }
 }
 
-/// `realtime/unit/RTN15h1/token-error-no-renew-fails-0`, `realtime/proxy/RTN15h1/token-error-nonrenewable-failed-0`
+/// `realtime/unit/RTN15h1/token-error-no-renew-0`, `realtime/proxy/RTN15h1/token-error-nonrenewable-failed-0`
 #[test]
 fn without_a_provider_expired_ones_are_the_end() {
     for code in [ErrorCode::CredentialsExpired, ErrorCode::Unauthenticated] {
@@ -107,7 +107,7 @@ fn without_a_provider_expired_ones_are_the_end() {
     }
 }
 
-/// `realtime/unit/RTN14a/invalid-key-causes-failed-0`
+/// `realtime/unit/RTN14a/invalid-key-failed-0`
 #[test]
 fn fresh_ones_that_are_not_taken_are_the_end() {
     let mut world = world();
@@ -142,7 +142,7 @@ fn a_provider_that_gives_out_expired_ones_is_not_asked_in_a_circle() {
     assert!(world.session.is_live());
 }
 
-/// `realtime/unit/RTN15h2/token-error-renew-failure-1`
+/// `realtime/unit/RTN15h2/token-error-renew-fails-1`
 #[test]
 fn a_provider_that_fails_is_asked_again_after_a_while() {
     let mut world = world();

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use outpour_core::peer::PeerConfig;
-use outpour_core::session::{
-    Event, Input, PublicationChange, ResumeOutcome, SessionConfig, Signal, TimerReason,
-};
+use outpour_core::session::{Event, Input, PublicationChange, ResumeOutcome, SessionConfig, Signal, TimerReason};
 use outpour_core::wire::{ClientFrame, Frames, GatewayFrame};
 use outpour_core::{ErrorCode, Timestamp};
 

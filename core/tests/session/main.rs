@@ -12,9 +12,11 @@
 
 mod connection;
 mod credentials;
+mod failover;
 mod gateway;
 mod hostile;
 mod lifecycle;
+mod moving;
 mod properties;
 mod publishing;
 mod recovery;

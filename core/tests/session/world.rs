@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use outpour_core::peer::PeerConfig;
 use outpour_core::session::{
-    Credentials, CredentialsId, Endpoint, Event, Input, Lost, Publication, PublicationChange, PublishTicket, Request, Session, SessionConfig,
-    Signal, SubscribeOptions, TransportId, Update, UpdateKind,
+    Credentials, CredentialsId, Endpoint, Event, Input, Lost, Publication, PublicationChange, PublishTicket, Request,
+    Session, SessionConfig, Signal, SubscribeOptions, TransportId, Update, UpdateKind,
 };
 use outpour_core::wire::Condition;
 use outpour_core::{ErrorCode, Path, PublisherId, Selector, SubscriptionId, Timestamp, Value, Version};
@@ -86,6 +86,14 @@ impl World {
     pub(crate) fn connect(&mut self) {
         self.session.connect(self.now);
         self.settle();
+        assert!(self.session.is_live());
+        self.events.clear();
+    }
+
+    /// Connects, which may take some attempts.
+    pub(crate) fn connect_in(&mut self, time: Duration) {
+        self.session.connect(self.now);
+        self.advance(time);
         assert!(self.session.is_live());
         self.events.clear();
     }
@@ -202,7 +210,11 @@ impl World {
     /// The transport that takes its time is open at last, or can't be opened.
     pub(crate) fn release(&mut self, is_open: bool) {
         let transport = self.held.take().expect("a transport is being opened");
-        if is_open { self.open(transport) } else { self.refuse(transport) }
+        if is_open {
+            self.open(transport)
+        } else {
+            self.refuse(transport)
+        }
         self.settle();
     }
 
