@@ -373,7 +373,7 @@ fn a_transport_that_takes_no_goodbye_is_closed_all_the_same() {
     world.blocked = true;
     world.session.close(Duration::ZERO, world.now);
     world.settle();
-    assert_eq!(world.closes, []);
+    assert!(world.closes.is_empty());
     let (deadline, reason) = world.session.poll_timeout().unwrap();
     assert_eq!(reason, TimerReason::Close);
     world.now = deadline;

@@ -75,7 +75,7 @@ fn they_do_not_stand_in_the_request_that_opens_the_transport() {
     assert!(matches!(world.session.poll_request(), Some(Request::Open { early: None, .. })));
 }
 
-/// `realtime/unit/RTN15h2/token-error-renew-success-0`, `realtime/unit/RTN15c5/resume-token-error-0`
+/// `realtime/unit/RTN15h2/token-error-renew-success-0`, `realtime/unit/RTN15c5/token-error-during-resume-0`
 #[test]
 fn expired_ones_are_replaced_at_once() {
     for live in [true, false] {

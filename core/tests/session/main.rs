@@ -15,6 +15,7 @@ mod credentials;
 mod failover;
 mod gateway;
 mod hostile;
+mod journeys;
 mod lifecycle;
 mod moving;
 mod properties;

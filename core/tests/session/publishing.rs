@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use outpour_core::peer::{Change, PeerConfig};
-use outpour_core::session::{Event, Publication, PublicationChange, SessionConfig, StreamId};
+use outpour_core::session::{Event, Publication, PublicationChange, QueueFull, SessionConfig, StreamId};
 use outpour_core::wire::Condition;
 use outpour_core::{ErrorCode, Path, Version};
 
@@ -80,6 +80,56 @@ fn the_queue_has_a_bound_of_count_and_of_bytes() {
     assert_eq!(publish(&mut world, "6"), Err(ErrorCode::QueueFull));
     assert!(matches!(world.session.poll_event(), Some(Event::PublishSettled { .. })));
     publish(&mut world, "6").unwrap();
+}
+
+#[test]
+fn the_oldest_make_room_if_that_is_wanted() {
+    let queue_full = QueueFull::DropOldest;
+    let config = SessionConfig { queue_count: 3, queue_bytes: 100, queue_full, ..SessionConfig::default() };
+    let mut world = World::with(config, PeerConfig::default(), 1);
+    let tickets: Vec<_> = (1..=5).map(|number| world.publish(&format!("t/{number}"), set("value"))).collect();
+    let dropped = Err((ErrorCode::QueueFull, Version::NONE));
+    assert_eq!([world.verdict(tickets[0]), world.verdict(tickets[1])], [dropped, dropped]);
+    // A long one takes the place of as many as need be.
+    let long = world.publish("long", set(&"x".repeat(94)));
+    assert_eq!([world.verdict(tickets[2]), world.verdict(tickets[3])], [dropped, dropped]);
+    let longest = world.publish("longest", set(&"x".repeat(1000)));
+    assert_eq!([world.verdict(tickets[4]), world.verdict(long)], [dropped, dropped]);
+    world.session.connect(world.now);
+    world.settle();
+    assert!(world.verdict(longest).is_ok());
+    assert_eq!(world.gateway.applied.len(), 1);
+}
+
+#[test]
+fn what_was_sent_makes_no_room() {
+    let queue_full = QueueFull::DropOldest;
+    let config = SessionConfig { queue_count: 3, queue_full, ..SessionConfig::default() };
+    let mut world = World::with(config, PeerConfig { max_in_flight: 2, ..PeerConfig::default() }, 1);
+    world.connect();
+    world.gateway.deaf = true;
+    let sent = [world.publish("a", set("1")), world.publish("a", set("2"))];
+    let waiting = world.publish("a", set("3"));
+    let last = world.publish("a", set("4"));
+    assert_eq!(world.verdict(waiting), Err((ErrorCode::QueueFull, Version::NONE)));
+    world.cut();
+    world.gateway.deaf = false;
+    world.advance(Duration::from_secs(1));
+    assert!(sent.iter().chain([&last]).all(|ticket| world.verdict(*ticket).is_ok()));
+
+    // If all were sent there is none to drop, and who hears no verdicts can't publish without end.
+    let config = SessionConfig { queue_count: 2, queue_full, ..SessionConfig::default() };
+    let mut world = World::with(config, PeerConfig::default(), 1);
+    world.connect();
+    world.gateway.deaf = true;
+    world.publish("a", set("1"));
+    world.publish("a", set("2"));
+    let path = Path::new("a").unwrap();
+    assert_eq!(world.session.publish(&path, publication(set("3")), world.now), Err(ErrorCode::QueueFull));
+    let config = SessionConfig { queue_count: 2, queue_full, ..SessionConfig::default() };
+    let mut world = World::with(config, PeerConfig::default(), 1);
+    let taken = (0..10).filter(|_| world.session.publish(&path, publication(set("x")), world.now).is_ok()).count();
+    assert_eq!(taken, 4, "two that wait, and two verdicts that nobody has heard");
 }
 
 #[test]
