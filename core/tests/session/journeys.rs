@@ -84,7 +84,7 @@ fn take(world: &mut World, step: &Step, busy: &mut Duration) {
         Step::Down(index) => {
             world.down = if index < 3 { vec![Endpoint::Listed(index)] } else { Vec::new() };
         }
-        Step::Silent(silent) => world.silent = silent,
+        Step::Silent(silent) => silence(world, silent),
         Step::Blocked(blocked) => world.blocked = blocked,
         Step::Holds(holds) => world.holds = holds,
         Step::Release(is_open) if world.held.is_some() => world.release(is_open),
@@ -112,6 +112,14 @@ fn take(world: &mut World, step: &Step, busy: &mut Duration) {
     world.settle();
 }
 
+/// A connection that lost messages never comes back to life.
+fn silence(world: &mut World, silent: bool) {
+    if world.silent && !silent {
+        world.cut();
+    }
+    world.silent = silent;
+}
+
 proptest! {
     #[test]
     fn a_session_is_live_in_the_end_and_missed_nothing(steps in vec(step(), 1..80), asks: bool, seed: u64) {
@@ -133,7 +141,8 @@ proptest! {
             prop_assert!(world.endpoints.len() <= bound, "{} attempts", world.endpoints.len());
         }
 
-        (world.reachable, world.silent, world.blocked, world.holds) = (true, false, false, false);
+        silence(&mut world, false);
+        (world.reachable, world.blocked, world.holds) = (true, false, false);
         world.down.clear();
         world.provided = Some(Ok(vec![2]));
         if world.held.is_some() {

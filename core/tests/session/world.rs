@@ -211,9 +211,9 @@ impl World {
     pub(crate) fn release(&mut self, is_open: bool) {
         let transport = self.held.take().expect("a transport is being opened");
         if is_open {
-            self.open(transport)
+            self.open(transport);
         } else {
-            self.refuse(transport)
+            self.refuse(transport);
         }
         self.settle();
     }
