@@ -144,7 +144,6 @@ impl Replicas {
                 redirect: goodbye.redirect.to_owned(),
                 speaks: goodbye.speaks.clone(),
             }),
-            GatewayFrame::Pong { .. } => return None,
             other => panic!("an unknown frame: {other:?}"),
         })
     }
