@@ -10,7 +10,7 @@ use outpour_core::session::{
     TransportId, UpdateKind,
 };
 use outpour_core::wire::{
-    Ack, Announce, ClientFrame, Condition, Fetched, Frames, GatewayFrame, Goodbye, HistoryStart, Refused, RequestRef,
+    Ack, Announce, ClientFrame, Condition, Fetched, Frames, GatewayFrame, Goodbye, Move, HistoryStart, Refused, RequestRef,
     Welcome,
 };
 use outpour_core::{
@@ -305,6 +305,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
                     code: if id < 3 { 0 } else { code },
                     version,
                 }),
+                3 if id == 0 => GatewayFrame::Move(Move { within_ms: number, redirect: "ws://a" }),
                 3 => GatewayFrame::Ping { token: number },
                 4 => GatewayFrame::Subscribed { id: SubscriptionId(id), topics: number },
                 5 => GatewayFrame::FetchEnd { id: FetchId(id), more: id > 3 },
