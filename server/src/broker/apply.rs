@@ -53,6 +53,11 @@ impl Broker {
 
     fn change(&mut self, version: Version, record: Record) -> Result<(), ErrorCode> {
         let Record { path, author, number, change, at_ms, .. } = record;
+        if let Some(snapshot) = &mut self.snapshot
+            && let Some(stored) = self.topics.at(&path)
+        {
+            snapshot.keep(stored);
+        }
         let by = (author, number);
         let max_value = self.config.max_value;
         match change {

@@ -7,6 +7,7 @@ mod patch;
 mod publishers;
 mod removals;
 mod rules;
+mod snapshot;
 mod state;
 mod store;
 
@@ -27,7 +28,8 @@ use crate::topics::Cursor;
 pub use publishers::MAX_VERDICTS;
 use publishers::Publishers;
 use removals::Removals;
-use state::{Restored, State};
+use snapshot::Snapshot;
+use state::Restored;
 use store::Store;
 
 /// How many records are read back from the log at once.
@@ -80,10 +82,14 @@ pub struct Broker {
     next_number: u32,
     publishers: Publishers,
     removals: Removals,
+    /// What the next checkpoint is to keep, as far as it has been copied.
+    snapshot: Option<Snapshot>,
     waiting: HashMap<(PublisherId, PublishNumber), SessionId, foldhash::fast::RandomState>,
     /// The records appended since the last commit.
     appended: Vec<(PublisherId, PublishNumber)>,
     appended_bytes: usize,
+    /// Whether the last commit failed.
+    refusing: bool,
     encoder: delta::Encoder,
     scratch: Vec<u8>,
     outcomes: Vec<Outcome>,
@@ -117,15 +123,17 @@ impl Broker {
             topics: state.topics,
             next_number: state.next_number,
             publishers: state.publishers,
+            snapshot: None,
             waiting: HashMap::default(),
             appended: Vec::new(),
             appended_bytes: 0,
+            refusing: false,
             encoder: delta::Encoder::new(),
             scratch: Vec::new(),
             outcomes: Vec::new(),
             statistics: BrokerStatistics::default(),
         };
-        while broker.advance_a_step()? {
+        while broker.advance_a_step()? > 0 {
             broker.outcomes.clear();
         }
         broker.statistics = BrokerStatistics::default();
@@ -202,8 +210,15 @@ impl Broker {
             return;
         }
         let mut appended = std::mem::take(&mut self.appended);
-        if let Err(error) = self.log.commit() {
-            tracing::warn!(%error, records = appended.len(), "publishes are refused");
+        let committed = self.log.commit();
+        if committed.is_ok() == self.refusing {
+            self.refusing = committed.is_err();
+            match &committed {
+                Ok(()) => tracing::info!("publishes are taken again"),
+                Err(error) => tracing::error!(%error, "publishes are refused"),
+            }
+        }
+        if committed.is_err() {
             for (author, number) in &appended {
                 if let Some(session) = self.waiting.remove(&(*author, *number)) {
                     self.refuse(session, *number, ErrorCode::LogUnavailable);
@@ -228,26 +243,44 @@ impl Broker {
     /// # Errors
     /// If the log can't be read.
     pub fn advance(&mut self) -> Result<(), LogError> {
-        while self.advance_a_step()? {}
-        if self.log.wants_checkpoint() {
-            let state = State::of(self);
-            self.log.checkpoint(self.applied, Box::new(move |put| state.write(put)));
+        let mut applied = 0;
+        loop {
+            match self.advance_a_step()? {
+                0 => break,
+                records => applied += records,
+            }
         }
+        self.attend_to_checkpoint(applied);
         Ok(())
     }
 
-    /// Applies some of the records. `false` if there were none.
-    fn advance_a_step(&mut self) -> Result<bool, LogError> {
+    /// Applies some of the records. Returns how many.
+    fn advance_a_step(&mut self) -> Result<usize, LogError> {
         let mut records = Vec::new();
         let reached = self.log.read(Partition(0), self.applied, READ_LIMIT, &mut |version, record| {
             records.push((version, record.clone()));
         })?;
-        let found = !records.is_empty();
+        let count = records.len();
         for (version, record) in records {
             self.apply(version, record);
         }
         self.applied = reached;
-        Ok(found)
+        Ok(count)
+    }
+
+    /// Has the log keep what the records add up to, if there are many. The state is copied a little
+    /// after every commit, so that nobody waits for it.
+    fn attend_to_checkpoint(&mut self, applied: usize) {
+        if self.snapshot.is_none() && self.log.wants_checkpoint() && self.log.begin_checkpoint(self.applied) {
+            self.snapshot = Some(Snapshot::begin(self));
+        }
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.go_on(&self.topics, applied);
+        }
+        if let Some(finished) = self.snapshot.take_if(|snapshot| snapshot.is_finished()) {
+            let state = finished.into_state();
+            self.log.write_checkpoint(Box::new(move |put| state.write(put)));
+        }
     }
 
     /// What followed from the records applied since the last call, in order.

@@ -35,17 +35,18 @@ const REMOVALS: u8 = 5;
 /// A copy of a broker's state. It shares values and frames with the broker, so that it is made quickly.
 #[derive(Debug)]
 pub(super) struct State {
-    next_number: u32,
-    topics: Vec<Stored>,
+    pub(super) next_number: u32,
+    pub(super) topics: Vec<Stored>,
     publishers: Vec<(PublisherId, Publisher)>,
     removals: Removals,
 }
 
 impl State {
-    pub(super) fn of(broker: &Broker) -> Self {
+    /// All but the topics.
+    pub(super) fn without_topics(broker: &Broker) -> Self {
         Self {
             next_number: broker.next_number,
-            topics: broker.topics.iter().cloned().collect(),
+            topics: Vec::new(),
             publishers: broker.publishers.oldest_first().map(|(id, known)| (id, known.clone())).collect(),
             removals: broker.removals.clone(),
         }

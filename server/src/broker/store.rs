@@ -54,11 +54,6 @@ impl Store {
         self.topics.len()
     }
 
-    /// All of them, in any order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Stored> {
-        self.topics.values().map(Box::as_ref)
-    }
-
     pub(super) fn get(&self, number: TopicNumber) -> Option<&Stored> {
         self.topics.get(&number).map(Box::as_ref)
     }

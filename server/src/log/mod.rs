@@ -149,8 +149,8 @@ pub trait Log: Send {
         apply: &mut dyn FnMut(Version, &Record),
     ) -> Result<Version, LogError>;
 
-    /// Hands the rows of the newest [checkpoint](Self::checkpoint) to `take`, and returns the position up to
-    /// which it stands for the records; [`Version::NONE`] if there is none. To be called once, first.
+    /// Hands the rows of the newest [checkpoint](Self::write_checkpoint) to `take`, and returns the position
+    /// up to which it stands for the records; [`Version::NONE`] if there is none. To be called once, first.
     ///
     /// # Errors
     /// If they can't be read, or `take` finds one to make no sense and gives `false`.
@@ -164,9 +164,17 @@ pub trait Log: Send {
         false
     }
 
-    /// Keeps what all records up to `applied` add up to, so that they themselves need not be kept. Returns
-    /// at once: the rows are written in the background. If that fails the records are kept.
-    fn checkpoint(&mut self, applied: Version, rows: Rows) {
-        let _unused = (applied, rows);
+    /// Prepares for a checkpoint of what all records up to `applied` add up to, which must be all that are
+    /// committed. `false` if there can't be one now.
+    fn begin_checkpoint(&mut self, applied: Version) -> bool {
+        let _unused = applied;
+        false
+    }
+
+    /// Keeps the rows of the state as it was when the checkpoint was begun, so that the records up to
+    /// there need not be kept. Returns at once: the rows are written in the background. If that fails the
+    /// records are kept.
+    fn write_checkpoint(&mut self, rows: Rows) {
+        let _unused = rows;
     }
 }

@@ -3,7 +3,7 @@
 use outpour_server::log::Fsync;
 
 use crate::simulated_disk::SimulatedDisk;
-use crate::workload::{broker, in_memory, picture, pictures, publish, random, records};
+use crate::workload::{broker, in_memory, many_topics, picture, pictures, publish, random, records};
 
 /// Everything does: epoch, versions, numbers, values, the way to them, verdicts.
 #[test]
@@ -80,4 +80,33 @@ fn what_was_not_synced_when_the_machine_stopped_starts_another_epoch() {
         let mut again = broker(&disk, fsync).unwrap();
         assert_eq!((again.epoch(), picture(&mut again)), (epoch, before), "it was closed in order");
     }
+}
+
+/// The state is copied a little at a time, while it goes on changing.
+#[test]
+fn a_checkpoint_of_many_topics_is_that_of_one_moment() {
+    let disk = SimulatedDisk::default();
+    let all = many_topics(3, 12_000);
+    let mut reference = in_memory();
+    let mut live = broker(&disk, Fsync::Never).unwrap();
+    let mut random = random(3);
+    let (mut published, mut checkpoints) = (0, std::collections::BTreeSet::new());
+    while published < all.len() {
+        let count = if published < 3_000 { 1_000 } else { 1 + random(5) };
+        let batch = &all[published..all.len().min(published + count)];
+        publish(&mut live, batch);
+        publish(&mut reference, batch);
+        published += batch.len();
+        checkpoints.extend(disk.names().into_iter().filter(|name| name.ends_with("checkpoint")));
+        if random(200) == 0 {
+            disk.die();
+            drop(live);
+            disk.restart_process();
+            live = broker(&disk, Fsync::Never).unwrap();
+            assert_eq!(picture(&mut live), picture(&mut reference), "after {published}");
+        }
+    }
+    assert!(checkpoints.len() > 2, "{checkpoints:?}");
+    drop(live);
+    assert_eq!(picture(&mut broker(&disk, Fsync::Never).unwrap()), picture(&mut reference));
 }

@@ -60,6 +60,28 @@ pub(crate) fn records(seed: u64, count: usize) -> Vec<Record> {
         .collect()
 }
 
+/// Topics that come, change and go.
+pub(crate) fn many_topics(seed: u64, count: usize) -> Vec<Record> {
+    let mut random = random(seed);
+    (0..count)
+        .map(|index| {
+            let topic = if index < 3_000 { index } else { random(4_000) };
+            let change = match random(10) {
+                0 if index >= 3_000 => Change::Remove,
+                _ => Change::Set(ValueType::Text, Bytes::from(format!("the value number {index} of this topic"))),
+            };
+            Record {
+                path: Path::new(&format!("t/{topic}")).unwrap(),
+                author: PublisherId([1; 16]),
+                number: PublishNumber(index as u64 + 1),
+                condition: Condition::Always,
+                change,
+                at_ms: 0,
+            }
+        })
+        .collect()
+}
+
 fn created() -> Change {
     Change::Create(TopicProperties {
         kind: TopicKind::Value,

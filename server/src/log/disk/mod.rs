@@ -65,10 +65,19 @@ pub struct DiskLog {
     bytes: u64,
     /// How many there have to be for the next one.
     checkpoint_at: u64,
+    begun: Option<Begun>,
     writing: Option<Running>,
     syncer: Option<Syncer>,
     /// Why nothing can be written any more.
     failed: Option<String>,
+}
+
+/// A checkpoint whose rows are yet to come.
+#[derive(Debug)]
+struct Begun {
+    position: Version,
+    /// How many bytes of records it stands for.
+    bytes: u64,
 }
 
 /// A checkpoint that is being written.
@@ -162,6 +171,7 @@ impl DiskLog {
             unread: VecDeque::new(),
             appended: Vec::new(),
             checkpoint_at: options.checkpoint_after.max(checkpoint_bytes),
+            begun: None,
             writing: None,
             syncer,
             failed: None,
@@ -318,26 +328,34 @@ impl Log for DiskLog {
     }
 
     fn wants_checkpoint(&self) -> bool {
-        self.bytes > self.checkpoint_at && self.writing.is_none() && self.failed.is_none()
+        let busy = self.begun.is_some() || self.writing.is_some();
+        self.bytes > self.checkpoint_at && !busy && self.failed.is_none()
     }
 
-    fn checkpoint(&mut self, applied: Version, rows: Rows) {
-        if applied != self.head || !self.appended.is_empty() || self.writing.is_some() {
-            return;
+    fn begin_checkpoint(&mut self, applied: Version) -> bool {
+        if applied != self.head || !self.appended.is_empty() || self.begun.is_some() || self.writing.is_some() {
+            return false;
         }
         let durable = self.options.fsync == Fsync::Always;
         match Segment::begin(&*self.storage, self.life.identity, Version(self.head.0 + 1), durable) {
             Ok(segment) => self.segment = segment,
             Err(error) => {
                 tracing::warn!(%error, "a checkpoint can't be begun; another is tried when more was appended");
-                return self.put_off_checkpoint();
+                self.put_off_checkpoint();
+                return false;
             }
         }
+        self.begun = Some(Begun { position: applied, bytes: self.bytes });
+        true
+    }
+
+    fn write_checkpoint(&mut self, rows: Rows) {
+        let Some(Begun { position, bytes }) = self.begun.take() else { return };
         let abandoned = Arc::new(AtomicBool::new(false));
         let writing = Writing {
             storage: Arc::clone(&self.storage),
             identity: self.life.identity,
-            position: applied,
+            position,
             abandoned: Arc::clone(&abandoned),
         };
         let (sender, result) = mpsc::sync_channel(1);
@@ -351,7 +369,7 @@ impl Log for DiskLog {
         } else {
             run();
         }
-        self.writing = Some(Running { result, bytes: self.bytes, abandoned, thread });
+        self.writing = Some(Running { result, bytes, abandoned, thread });
     }
 }
 
