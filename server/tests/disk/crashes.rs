@@ -1,10 +1,12 @@
 //! A crash at every step of what is written.
 
 use outpour_core::wire::Ack;
-use outpour_server::log::{Fsync, Record};
+use outpour_server::log::{Fsync, Log, Record};
 
 use crate::simulated_disk::SimulatedDisk;
-use crate::workload::{Picture, broker, is_unavailable, picture, pictures, publish, random, records};
+use crate::workload::{
+    Picture, broker, disk_log_with, in_memory, is_unavailable, many_topics, picture, pictures, publish, random, records,
+};
 
 const RECORDS: usize = 120;
 const BATCH: usize = 7;
@@ -79,6 +81,50 @@ fn the_machine_crashes_at_any_step() {
                 let durable = if fsync == Fsync::Always { acknowledged } else { 0 };
                 check(&disk, fsync, &pictures, durable, &what);
             }
+        }
+    }
+}
+
+/// While the state of many topics is copied for a checkpoint, which takes several commits.
+#[test]
+fn the_machine_crashes_between_the_beginning_and_the_end_of_a_checkpoint() {
+    const FIRST: usize = 1_500;
+    let all = many_topics(5, FIRST, FIRST + 30);
+    let prepared = SimulatedDisk::default();
+    let mut reference = in_memory();
+    for batch in all[..FIRST].chunks(100) {
+        publish(&mut reference, batch);
+    }
+    let mut pictures = vec![picture(&mut reference)];
+    for record in &all[FIRST..] {
+        publish(&mut reference, std::slice::from_ref(record));
+        pictures.push(picture(&mut reference));
+    }
+    // No checkpoint has been tried: it is begun with the first commit.
+    let mut log = disk_log_with(&prepared, Fsync::Always, u64::MAX).unwrap();
+    for record in &all[..FIRST] {
+        log.append(record.clone()).unwrap();
+    }
+    log.commit().unwrap();
+    drop(log);
+    for step in 0..40 {
+        for seed in 0..2 {
+            let disk = prepared.copy();
+            disk.die_at(Some(step));
+            let Ok(mut live) = broker(&disk, Fsync::Always) else { continue };
+            let mut acknowledged = FIRST;
+            for batch in all[FIRST..].chunks(3) {
+                if publish(&mut live, batch).iter().any(is_unavailable) {
+                    break;
+                }
+                acknowledged += batch.len();
+            }
+            drop(live);
+            disk.restart_machine(&mut random(step * 2 + seed));
+            let mut live = broker(&disk, Fsync::Always).unwrap_or_else(|error| panic!("step {step}: {error}"));
+            let head = live.head().0 as usize;
+            assert!(head >= acknowledged, "step {step}: {acknowledged} were acknowledged, and {head} are left");
+            assert_eq!(picture(&mut live), pictures[head - FIRST], "step {step}");
         }
     }
 }

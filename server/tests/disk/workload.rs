@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use outpour_core::check::plain_check;
+use outpour_core::delta::Encoder;
 use outpour_core::peer::Change;
 use outpour_core::wire::{Ack, Condition, TopicProperties};
 use outpour_core::{Epoch, ErrorCode, Path, PublishNumber, PublisherId, Selector, TopicKind, ValueType, Version};
@@ -24,13 +26,17 @@ pub(crate) fn random(mut seed: u64) -> impl FnMut(usize) -> usize {
 pub(crate) fn records(seed: u64, count: usize) -> Vec<Record> {
     let mut random = random(seed);
     let mut numbers = [0; 3];
+    // Of each value topic what was set last, which is the base that a delta of its publisher may name.
+    let mut bases: BTreeMap<usize, (usize, u64, String)> = BTreeMap::new();
     (0..count)
         .map(|index| {
             let publisher = random(3);
             numbers[publisher] += 1;
             let topic = random(6);
             let text = format!("{{\"n\":{index},\"text\":\"{}\"}}", "some words of a value ".repeat(random(6)));
-            let (path, change) = match random(20) {
+            let base = bases.get(&topic).filter(|(by, _, _)| *by == publisher);
+            let (path, change) = match random(24) {
+                20.. if let Some((_, number, old)) = base => (format!("v/{topic}"), delta(*number, old, &text)),
                 0 => (format!("v/{topic}"), Change::Remove),
                 1 => (format!("e/{topic}"), Change::Remove),
                 2..=4 => (format!("v/{topic}"), Change::MergePatch(Bytes::from(format!("{{\"n\":{index}}}")))),
@@ -39,10 +45,13 @@ pub(crate) fn records(seed: u64, count: usize) -> Vec<Record> {
                     Change::JsonPatch(Bytes::from_static(b"[{\"op\":\"remove\",\"path\":\"/n\"}]")),
                 ),
                 6 => (format!("n/{topic}"), created()),
-                7..=9 => (format!("n/{topic}"), Change::Set(ValueType::Text, Bytes::from(text))),
-                10..=13 => (format!("e/{topic}"), Change::Append(ValueType::Text, Bytes::from(text))),
-                _ => (format!("v/{topic}"), Change::Set(ValueType::Json, Bytes::from(text))),
+                7..=9 => (format!("n/{topic}"), Change::Set(ValueType::Text, Bytes::from(text.clone()))),
+                10..=13 => (format!("e/{topic}"), Change::Append(ValueType::Text, Bytes::from(text.clone()))),
+                _ => (format!("v/{topic}"), Change::Set(ValueType::Json, Bytes::from(text.clone()))),
             };
+            if let Change::Set(ValueType::Json, _) | Change::Delta { .. } = &change {
+                bases.insert(topic, (publisher, numbers[publisher], text));
+            }
             let condition = match random(8) {
                 0 => Condition::IfAbsent,
                 1 => Condition::IfVersion(Version(random(index + 1) as u64)),
@@ -60,14 +69,14 @@ pub(crate) fn records(seed: u64, count: usize) -> Vec<Record> {
         .collect()
 }
 
-/// Topics that come, change and go.
-pub(crate) fn many_topics(seed: u64, count: usize) -> Vec<Record> {
+/// So many topics that come first, and then change, go and come again.
+pub(crate) fn many_topics(seed: u64, topics: usize, count: usize) -> Vec<Record> {
     let mut random = random(seed);
     (0..count)
         .map(|index| {
-            let topic = if index < 3_000 { index } else { random(4_000) };
+            let topic = if index < topics { index } else { random(topics + topics / 4) };
             let change = match random(10) {
-                0 if index >= 3_000 => Change::Remove,
+                0..=2 if index >= topics => Change::Remove,
                 _ => Change::Set(ValueType::Text, Bytes::from(format!("the value number {index} of this topic"))),
             };
             Record {
@@ -80,6 +89,12 @@ pub(crate) fn many_topics(seed: u64, count: usize) -> Vec<Record> {
             }
         })
         .collect()
+}
+
+fn delta(base: u64, old: &str, new: &str) -> Change {
+    let mut delta = Vec::new();
+    Encoder::new().encode(old.as_bytes(), new.as_bytes(), &mut delta);
+    Change::Delta { base: PublishNumber(base), check: plain_check(new.as_bytes()), delta: Bytes::from(delta) }
 }
 
 fn created() -> Change {
@@ -95,7 +110,16 @@ fn created() -> Change {
 
 /// A disk log in a storage. Each opening would take another epoch if it had to.
 pub(crate) fn disk_log(storage: &(impl Storage + Clone + 'static), fsync: Fsync) -> Result<DiskLog, LogError> {
-    let options = DiskOptions { fsync, checkpoint_after: 3_000, background: false };
+    disk_log_with(storage, fsync, 3_000)
+}
+
+/// A disk log that is content with so many bytes of records.
+pub(crate) fn disk_log_with(
+    storage: &(impl Storage + Clone + 'static),
+    fsync: Fsync,
+    checkpoint_after: u64,
+) -> Result<DiskLog, LogError> {
+    let options = DiskOptions { fsync, checkpoint_after, background: false };
     let mut drawn = [[0; 16]; 2];
     drawn.iter_mut().for_each(|drawn| getrandom::fill(drawn).unwrap());
     DiskLog::open_in(Arc::new(storage.clone()), options, drawn)
