@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask test`, `demo`, `bench`, `fuzz` and `faults`.
+//! The project's chores: `cargo xtask test`, `demo`, `bench`, `simulate`, `faults` and `fuzz`.
 
 mod bench;
 mod demo;
@@ -8,6 +8,7 @@ mod interop;
 mod layers;
 mod mentions;
 mod project;
+mod simulate;
 mod size;
 mod test;
 mod tools;
@@ -37,6 +38,8 @@ enum Chore {
     Demo(demo::Options),
     /// Let real gateways and clients suffer everything at once, at random from a seed
     Faults(faults::Options),
+    /// Run sessions, gateways, logs and networks in virtual time, each run drawn from a seed
+    Simulate(simulate::Options),
     /// Fuzz each target for a while
     Fuzz(fuzz::Options),
     /// Run the benchmarks whose figures the README quotes
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Demo(options) => demo::run(&project, &options),
         Chore::Faults(options) => faults::run(&project, &options).map(|()| ExitCode::SUCCESS),
+        Chore::Simulate(options) => simulate::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(options) => fuzz::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Bench(options) => bench::run(&project, &options).map(|()| ExitCode::SUCCESS),
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outpour_core::peer::{Batch, PeerConfig};
-use outpour_core::{ErrorCode, Timestamp};
+use outpour_core::{ErrorCode, Timestamp, Version};
 use outpour_server::broker::{Broker, BrokerConfig, Outcome};
 use outpour_server::fanout::{Shard, ShardConfig};
 use outpour_server::log::Log;
@@ -96,6 +96,12 @@ impl Gateway {
                 }
             }
         }
+    }
+
+    /// Up to where it has read the log.
+    #[must_use]
+    pub fn head(&self) -> Version {
+        self.broker.head()
     }
 
     /// Who is connected.

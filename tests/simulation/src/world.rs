@@ -15,26 +15,12 @@ use crate::log::{Horizon, SharedLog};
 use crate::model::Model;
 use crate::network::Link;
 use crate::random::Random;
+use crate::sabotage::Sabotage;
 
 /// Turns without rest that mean that something never goes idle.
 const STEP_LIMIT: u32 = 200_000;
 /// How long everybody has to get straight after the network is healed, in microseconds.
 const SETTLING: u64 = 200_000_000;
-
-/// A deliberate defect, to see that the simulation finds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sabotage {
-    /// None.
-    None,
-    /// The network loses messages without a word.
-    LoseMessages,
-    /// A shard is not told of some outcomes.
-    SkipOutcomes,
-    /// Applications lose updates that they have taken.
-    DropUpdates,
-    /// Clients forget messages that they were about to send.
-    ForgetPublishes,
-}
 
 /// A promise that was broken.
 #[derive(Debug)]
@@ -214,8 +200,9 @@ impl World {
             self.homes.insert(id, opening.gateway);
             self.links.insert(id, Link::new(latency));
             self.gateways[opening.gateway].open(id, now);
-            if let Some(early) = &opening.early {
-                self.gateways[opening.gateway].receive(id, early, now);
+            if let Some(early) = opening.early.clone() {
+                let gateway = &mut self.gateways[opening.gateway];
+                gateway.receive(id, &self.sabotage.change_up(early, id.1, gateway.head()), now);
             }
         }
         if let Some(opening) = client.opening.take_if(|opening| opening.opens_at <= self.now) {
@@ -244,12 +231,13 @@ impl World {
         }
         let gateway = &mut self.gateways[self.homes[&id]];
         while let Some(message) = link.receive_up(self.now) {
-            gateway.receive(id, &message, now);
+            gateway.receive(id, &self.sabotage.change_up(message, id.1, gateway.head()), now);
         }
         let client = &mut self.clients[id.0];
         let mut has_read = false;
         while let Some(message) = link.receive_down(self.now) {
             has_read = true;
+            let message = self.sabotage.change_down(message, &mut self.random);
             client.session.handle_input(Input::Message(TransportId(id.1), &message), now);
         }
         if has_read {
@@ -304,7 +292,7 @@ impl World {
             while let Some(transport) = client.session.poll_transmit(&mut message, now) {
                 busy = true;
                 let message = std::mem::take(&mut message);
-                if self.sabotage == Sabotage::ForgetPublishes && self.random.once_in(100) {
+                if self.sabotage == Sabotage::ForgetMessages && self.random.once_in(100) {
                     continue;
                 }
                 if let Some(link) = self.links.get_mut(&(number, transport.0)) {
@@ -442,13 +430,20 @@ impl World {
         for id in ids {
             self.drop_link(id);
         }
-        self.epoch += 1;
+        if self.sabotage != Sabotage::KeepEpoch {
+            self.epoch += 1;
+        }
         self.log = SharedLog::new(self.epoch);
         for gateway in 0..self.gateways.len() {
             self.start_gateway(gateway, Horizon::default());
         }
         self.model = Model::default();
         Ok(())
+    }
+
+    /// Draws everything that follows from the seed and this number.
+    pub(crate) fn draw_anew(&mut self, number: u64) {
+        self.random = Random::new(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(number));
     }
 
     /// Heals the network, waits until all is quiet, and checks what everybody holds.
