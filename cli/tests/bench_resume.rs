@@ -61,8 +61,8 @@ fn going_on_costs_what_changed_on_any_gateway() {
             assert!(bytes(case, "resumed", "down_bytes") <= 256, "{case}");
         } else {
             assert!(case["beyond_delta_bytes"].as_f64().unwrap() <= 12.0, "{case}");
-            // The WebSocket handshake, and one more.
-            assert!(bytes(case, "resumed", "round_trips_to_first_update") <= 2, "{case}");
+            // Right behind the answer to the request for an upgrade.
+            assert_eq!(bytes(case, "resumed", "round_trips_to_first_update"), 1, "{case}");
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 use crate::Error;
 use crate::endpoint::Endpoint;
 use crate::state::Shared;
-use crate::transport::{self, Transport};
+use crate::transport::{self, Opened, Transport};
 
 /// How many messages are taken or sent before other tasks have their turn.
 const MESSAGES_IN_A_ROW: usize = 64;
@@ -37,7 +37,7 @@ pub(crate) struct Driver {
     asked: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-type Opening = Pin<Box<dyn Future<Output = Result<Transport, Error>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Opened, Error>> + Send>>;
 
 /// How long a transport may take to close in order.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
@@ -90,7 +90,7 @@ impl Driver {
         let busy = !requests.is_empty();
         for request in requests {
             match request {
-                Request::Open { transport, endpoint, .. } => self.dial(transport, &endpoint),
+                Request::Open { transport, endpoint, early } => self.dial(transport, &endpoint, early),
                 Request::Close { transport, code } => self.hang_up(transport, code),
                 _ => {}
             }
@@ -106,7 +106,7 @@ impl Driver {
             && self.shared.connection.borrow().is_closed()
     }
 
-    fn dial(&mut self, id: TransportId, endpoint: &session::Endpoint) {
+    fn dial(&mut self, id: TransportId, endpoint: &session::Endpoint, early: Option<Vec<u8>>) {
         let endpoint = match endpoint {
             session::Endpoint::Listed(index) => self.endpoints.get(*index).cloned(),
             session::Endpoint::Redirect(url) => Endpoint::parse(url).ok(),
@@ -116,7 +116,7 @@ impl Driver {
         };
         let tls = Arc::clone(&self.tls);
         let max_message = self.max_message;
-        let open = async move { transport::open(&endpoint, &tls, max_message).await };
+        let open = async move { transport::open(&endpoint, &tls, max_message, early.as_deref()).await };
         self.opening = Some((id, Box::pin(open)));
     }
 
@@ -145,9 +145,9 @@ impl Driver {
         let Poll::Ready(opened) = opening.as_mut().poll(context) else { return false };
         self.opening = None;
         match opened {
-            Ok(transport) => {
+            Ok(Opened { transport, early_taken }) => {
                 self.left = self.open.replace((id, transport));
-                self.input(Input::Opened { transport: id, early_taken: false });
+                self.input(Input::Opened { transport: id, early_taken });
             }
             Err(error) => self.lost(id, &error),
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{Sink, Stream};
 use outpour_core::ErrorCode;
 use outpour_core::wire::SUBPROTOCOL;
@@ -31,6 +33,8 @@ const _: () = {
     is_duplex::<Transport>();
 };
 
+/// What a gateway chooses that takes a message along with the upgrade.
+const EARLY_SUBPROTOCOL: &str = "outpour.v1.early";
 /// Bytes of a message that are read at once.
 const READ_BYTES: usize = 16 << 10;
 /// Bytes that may wait in the transport before it takes no more.
@@ -46,12 +50,20 @@ pub(crate) fn websocket_config(max_message: usize) -> WebSocketConfig {
         .max_frame_size(Some(max_message))
 }
 
-/// Connects, secures and upgrades.
+/// A transport that is ready.
+pub(crate) struct Opened {
+    pub(crate) transport: Transport,
+    /// Whether the gateway took the message that was offered with the upgrade.
+    pub(crate) early_taken: bool,
+}
+
+/// Connects, secures and upgrades. The gateway may take the `early` message along with the request.
 pub(crate) async fn open(
     endpoint: &Endpoint,
     tls: &Arc<rustls::ClientConfig>,
     max_message: usize,
-) -> Result<Transport, Error> {
+    early: Option<&[u8]>,
+) -> Result<Opened, Error> {
     let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
         .await
         .map_err(|error| Error::with_detail(ErrorCode::ConnectFailed, format!("{}: {error}", endpoint.url)))?;
@@ -70,11 +82,22 @@ pub(crate) async fn open(
         .as_str()
         .into_client_request()
         .map_err(|error| Error::with_detail(ErrorCode::BadEndpoint, error.to_string()))?;
-    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-    let (transport, _response) = client_async_with_config(request, socket, Some(websocket_config(max_message)))
+    request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, subprotocols(early));
+    let (transport, response) = client_async_with_config(request, socket, Some(websocket_config(max_message)))
         .await
         .map_err(|error| refused(endpoint, error))?;
-    Ok(transport)
+    let chosen = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
+    let early_taken = chosen.is_some_and(|chosen| chosen.as_bytes() == EARLY_SUBPROTOCOL.as_bytes());
+    Ok(Opened { transport, early_taken })
+}
+
+/// The subprotocols to offer: a gateway that chooses the first one of several has taken the message in the last.
+fn subprotocols(early: Option<&[u8]>) -> HeaderValue {
+    let offered = early.and_then(|message| {
+        let message = URL_SAFE_NO_PAD.encode(message);
+        HeaderValue::try_from(format!("{EARLY_SUBPROTOCOL}, {SUBPROTOCOL}, hello.{message}")).ok()
+    });
+    offered.unwrap_or_else(|| HeaderValue::from_static(SUBPROTOCOL))
 }
 
 fn refused(endpoint: &Endpoint, error: WebSocketError) -> Error {

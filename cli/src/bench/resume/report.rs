@@ -104,10 +104,11 @@ impl Report {
             "Going on after a lost connection: values of {value_bytes} B under one selector, one small change of each \
              changed topic.\n\
              The gateway is the same one, or another: the first was killed, and another process goes on with its data.\n\
-             B: of the TCP connection, beyond the WebSocket handshake ({} up, {} down); the most of {rounds} rounds.\n\
+             B: of the TCP connection, beyond the WebSocket handshake ({} up, {} down), of which the message that rides in \
+             the request\nis not a part; the most of {rounds} rounds.\n\
              B/change: down for each changed topic, its delta + what comes on top of it.\n\
              ms: from the connection being open until the application has everything; median.\n\
-             RTT: round trips from then until the first update; the WebSocket handshake is one.\n\n",
+             RTT: round trips from then until the first update, that of the WebSocket handshake included.\n\n",
             handshake.handshake, handshake.beyond
         );
         let _ = writeln!(out, "{:<25}{:^47} {:^34}", "", "resumed", "a new session instead");
