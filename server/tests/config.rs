@@ -185,6 +185,11 @@ fn errors_name_file_line_and_column() {
             "gateway.toml:3:19: allowed_origins can't be this list: give a list of origins such as \
              https://example.com, or *",
         ),
+        (
+            "[drain]\nredirect = ['http://a.example']",
+            "gateway.toml:2:12: drain.redirect can't be this list: give a list of gateways such as \
+             wss://other.example.com",
+        ),
         ("retry_after = 5", "gateway.toml:1:15: retry_after can't be 5: give 0s to 1h"),
         ("ü = 1", "gateway.toml:1:1: invalid unquoted key, expected letters, numbers, `-`, `_`"),
         ("listen = \"127.0.0.1:7400\nlog = 'info'", "gateway.toml:1:25: invalid basic string, expected `\"`"),
