@@ -10,8 +10,8 @@ use outpour_core::session::{
     TransportId, UpdateKind,
 };
 use outpour_core::wire::{
-    Ack, Announce, ClientFrame, Condition, Fetched, Frames, GatewayFrame, Goodbye, Move, HistoryStart, Refused, RequestRef,
-    Welcome,
+    Ack, Announce, ClientFrame, Condition, Fetched, Frames, GatewayFrame, Goodbye, HistoryStart, Move, Refused,
+    RequestRef, Welcome,
 };
 use outpour_core::{
     Epoch, ErrorCode, FetchId, Partition, Path, PublishNumber, Selector, SubscriptionId, TopicKind, TopicNumber,
