@@ -66,8 +66,8 @@ pub struct Lost {
 #[non_exhaustive]
 pub enum Signal {
     /// There is a network, perhaps another one. A session that waits for its next attempt makes it now,
-    /// unless the gateway has asked it to stay away, and one whose attempt is older than three seconds
-    /// begins it anew; but at the most once a second.
+    /// unless the gateway has asked it to stay away, and one that opens a transport begins anew, which may be
+    /// stuck in the old network; but at the most once a second, and an attempt begun so gets three seconds.
     NetworkUp,
     /// There may be no network.
     NetworkDown,

@@ -16,7 +16,7 @@ const PROBE: Duration = Duration::from_secs(3);
 const LATE: Duration = Duration::from_secs(1);
 /// At the most how often hints make a session dial.
 const HINT_INTERVAL: Duration = Duration::from_secs(1);
-/// An attempt that is so old when the network changes may be stuck in the old one.
+/// An attempt that is so old when a hint comes is begun anew, even if it was begun on one.
 const STALE: Duration = Duration::from_secs(3);
 
 impl Session {
@@ -31,6 +31,7 @@ impl Session {
 
     /// There may be a network again, or another one.
     fn hurry(&mut self, now: Timestamp) {
+        let hinted_at = self.link.hinted_at;
         let next_hint = self.link.hinted_at.map_or(now, |hinted_at| hinted_at + HINT_INTERVAL);
         match &mut self.link.phase {
             Phase::Live { .. } => self.probe(now),
@@ -41,16 +42,25 @@ impl Session {
                     self.dial(now);
                 }
             }
+            // One that was begun on a hint gets its time, or hints in a row would let none come about.
+            Phase::Opening { since, .. } if hinted_at != Some(*since) && *since < now && next_hint <= now => {
+                self.dial_anew(now);
+            }
             Phase::Opening { since, .. } | Phase::Greeting { since, .. }
                 if now - *since >= STALE && next_hint <= now =>
             {
-                self.link.hinted_at = Some(now);
-                self.link.hang_up(NORMAL_CLOSE);
-                self.disconnect();
-                self.dial(now);
+                self.dial_anew(now);
             }
             _ => {}
         }
+    }
+
+    /// Gives up the attempt at hand, which may be stuck in a network that is gone.
+    fn dial_anew(&mut self, now: Timestamp) {
+        self.link.hinted_at = Some(now);
+        self.link.hang_up(NORMAL_CLOSE);
+        self.disconnect();
+        self.dial(now);
     }
 
     /// Asks the gateway for a sign of life, and gives it a short time.
