@@ -5,13 +5,14 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use outpour::Selector;
 
+use crate::access::Access;
 use crate::output::{self, Style};
 
 /// Options of `outpour get`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The gateway, as ws://HOST:PORT
-    url: String,
+    #[command(flatten)]
+    access: Access,
     /// Which topics: paths in which * stands for one segment and ** for any number
     #[arg(required = true, value_name = "SELECTOR")]
     selectors: Vec<String>,
@@ -22,7 +23,7 @@ pub(crate) struct Arguments {
 
 /// Prints current values. A path without a value is a failure; a selector may match nothing.
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let session = outpour::connect(&arguments.url).await?;
+    let session = arguments.access.connect().await?;
     let style = Style { jsonl: arguments.jsonl, colours: io::stdout().is_terminal() };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut missing = None;

@@ -1,5 +1,6 @@
 //! The `outpour` command.
 
+mod access;
 mod bench;
 mod demo;
 mod drain;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use outpour::{Acknowledgement, Publish, Session, Value, ValueType};
 use tokio::sync::mpsc;
 
+use crate::access::Access;
 use crate::feed::{Feed, FeedError, FeedLine, FeedValue};
 
 /// How many lines are read ahead.
@@ -20,8 +21,8 @@ const PROGRESS: Duration = Duration::from_millis(500);
 /// Options of `outpour pub`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The gateway, as ws://HOST:PORT
-    url: String,
+    #[command(flatten)]
+    access: Access,
     /// The topic
     #[arg(required_unless_present = "jsonl", conflicts_with = "jsonl")]
     path: Option<String>,
@@ -58,7 +59,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         Some(path) => Some((path, single_value(arguments)?)),
         None => None,
     };
-    let session = outpour::connect(&arguments.url).await?;
+    let session = arguments.access.connect().await?;
     let done = match single {
         Some((path, value)) => publish(&session, path, value, arguments.events).await.map(|_| ()).map_err(Into::into),
         None => publish_feed(&session, arguments).await,

@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{SelectAll, select_all};
 use outpour::{HistoryStart, Session, SubscribeOptions, Subscription, Update};
 
+use crate::access::Access;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Style};
 
@@ -17,8 +18,8 @@ const MAILBOX: usize = 100_000;
 /// Options of `outpour sub`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The gateway, as ws://HOST:PORT
-    url: String,
+    #[command(flatten)]
+    access: Access,
     /// Which topics: paths in which * stands for one segment and ** for any number
     #[arg(required = true, value_name = "SELECTOR")]
     selectors: Vec<String>,
@@ -47,7 +48,7 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 /// Follows topics until told to stop.
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut interrupt = Interrupt::new()?;
-    let session = outpour::connect(&arguments.url).await?;
+    let session = arguments.access.connect().await?;
     let options = SubscribeOptions {
         max_rate: arguments.max_rate,
         from: arguments.history.map_or(HistoryStart::Live, HistoryStart::Last),

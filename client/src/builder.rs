@@ -1,13 +1,15 @@
 //! Setting up a session.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outpour_core::session::{Session as Core, SessionConfig};
+use outpour_core::session::{Credentials, Session as Core, SessionConfig};
 use outpour_core::{ErrorCode, PublisherId};
 
 use crate::clock::Clock;
 use crate::connection::ConnectionState;
+use crate::credentials::Provider;
 use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::state::Shared;
@@ -35,18 +37,62 @@ use crate::{Error, Session, transport};
 pub struct SessionBuilder {
     endpoints: Vec<String>,
     roots: Vec<Vec<u8>>,
+    provider: Option<Provider>,
     config: SessionConfig,
 }
 
 impl SessionBuilder {
     /// A session with the gateway at a `ws://` or `wss://` address.
     pub fn new(url: &str) -> Self {
-        Self { endpoints: vec![url.to_owned()], roots: Vec::new(), config: SessionConfig::default() }
+        Self { endpoints: vec![url.to_owned()], roots: Vec::new(), provider: None, config: SessionConfig::default() }
     }
 
     /// Another gateway of the same data, taken in turn when one can't be reached.
     pub fn or_at(mut self, url: &str) -> Self {
         self.endpoints.push(url.to_owned());
+        self
+    }
+
+    /// Shows gateways who the client is: with a token, in a form that their operator chose, at the most 16 KiB. If
+    /// they may expire, give a way to get new ones instead: [`credentials_from`](Self::credentials_from).
+    pub fn credentials(self, credentials: impl Into<Vec<u8>>) -> Self {
+        let credentials = Credentials::new(credentials.into());
+        self.provided_by(Provider::new(move |_| Box::pin(std::future::ready(Ok(credentials.clone())))))
+    }
+
+    /// Asks `provider` for credentials: before the first attempt to connect, and when a gateway that took them does not
+    /// any more; not for each attempt. It is told whether the last ones had expired, so that a cache must not give
+    /// them out again. While it does not answer the session waits, for 30 seconds at the most; if it fails it is asked
+    /// again after a while.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = outpour_server::gateway::Gateway::ephemeral()?;
+    /// # let url = gateway.url();
+    /// # async fn fetch_token() -> Result<Vec<u8>, std::io::Error> { Ok(b"a token".to_vec()) }
+    /// let session = outpour::SessionBuilder::new(&url)
+    ///     .credentials_from(|_expired| async { fetch_token().await })
+    ///     .connect()
+    ///     .await?;
+    /// # session.close().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn credentials_from<P, A, E>(self, provider: P) -> Self
+    where
+        P: Fn(bool) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Vec<u8>, E>> + Send + 'static,
+        E: Display,
+    {
+        self.provided_by(Provider::new(move |expired| {
+            let answer = provider(expired);
+            Box::pin(async move { answer.await.map(Credentials::new).map_err(|error| error.to_string()) })
+        }))
+    }
+
+    fn provided_by(mut self, provider: Provider) -> Self {
+        self.config.ask_credentials = true;
+        self.provider = Some(provider);
         self
     }
 
@@ -136,7 +182,7 @@ impl SessionBuilder {
         let mut core = Core::new(self.config, publisher, u64::from_le_bytes(seed), now);
         core.connect(now);
         let shared = Arc::new(Shared::new(core, clock));
-        tokio::spawn(Driver::new(Arc::clone(&shared), endpoints, tls, max_message));
+        tokio::spawn(Driver::new(Arc::clone(&shared), endpoints, self.provider, tls, max_message));
         Ok(Session::new(shared))
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
-use outpour_core::session::{self, Input, Lost, Request, TransportId};
+use outpour_core::session::{self, CredentialsId, Input, Lost, Request, TransportId};
 use outpour_core::{ErrorCode, Timestamp};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
 
 use crate::Error;
+use crate::credentials::{Answer, Provider};
 use crate::endpoint::Endpoint;
 use crate::state::Shared;
 use crate::transport::{self, Opened, Transport};
@@ -25,6 +26,9 @@ const MESSAGES_IN_A_ROW: usize = 64;
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     endpoints: Vec<Endpoint>,
+    provider: Option<Provider>,
+    /// What the provider was asked, until it answers.
+    answer: Option<(CredentialsId, Answer)>,
     tls: Arc<rustls::ClientConfig>,
     max_message: usize,
     opening: Option<(TransportId, Opening)>,
@@ -46,6 +50,7 @@ impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
         endpoints: Vec<Endpoint>,
+        provider: Option<Provider>,
         tls: Arc<rustls::ClientConfig>,
         max_message: usize,
     ) -> Self {
@@ -53,6 +58,8 @@ impl Driver {
         Self {
             shared,
             endpoints,
+            provider,
+            answer: None,
             tls,
             max_message,
             opening: None,
@@ -92,6 +99,9 @@ impl Driver {
             match request {
                 Request::Open { transport, endpoint, early } => self.dial(transport, &endpoint, early),
                 Request::Close { transport, code } => self.hang_up(transport, code),
+                Request::Credentials { id, expired } => {
+                    self.answer = self.provider.as_ref().map(|provider| (id, provider.ask(expired)));
+                }
                 _ => {}
             }
         }
@@ -137,6 +147,15 @@ impl Driver {
                 .await;
             }));
         }
+    }
+
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> bool {
+        let Some((id, answer)) = &mut self.answer else { return false };
+        let id = *id;
+        let Poll::Ready(answer) = answer.as_mut().poll(context) else { return false };
+        self.answer = None;
+        self.input(Input::Credentials(id, answer));
+        true
     }
 
     fn poll_opening(&mut self, context: &mut Context<'_>) -> bool {
@@ -248,7 +267,8 @@ impl Future for Driver {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
         for _ in 0..MESSAGES_IN_A_ROW {
-            let mut busy = driver.poll_opening(context);
+            let mut busy = driver.poll_answer(context);
+            busy |= driver.poll_opening(context);
             busy |= driver.poll_receive(context);
             if driver.asked.as_mut().poll(context).is_ready() {
                 driver.asked = wait_for_ask(Arc::clone(&driver.shared));

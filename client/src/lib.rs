@@ -28,6 +28,7 @@
 mod builder;
 mod clock;
 mod connection;
+mod credentials;
 mod driver;
 mod endpoint;
 mod error;
