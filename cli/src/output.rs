@@ -94,8 +94,13 @@ mod tests {
 
     fn line(value: Value) -> String {
         let kind = UpdateKind::Value { value, version: Version(7) };
-        let update =
-            Update { path: Path::new("a/\"b").unwrap(), kind, epoch: outpour::Epoch::default(), wire_bytes: 0 };
+        let update = Update {
+            path: Path::new("a/\"b").unwrap(),
+            kind,
+            epoch: outpour::Epoch::default(),
+            stale: false,
+            wire_bytes: 0,
+        };
         let mut out = Vec::new();
         write_update(&mut out, &update, Style { jsonl: true, colours: false }).unwrap();
         String::from_utf8(out).unwrap()

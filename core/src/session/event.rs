@@ -266,6 +266,9 @@ pub struct Update {
     pub kind: UpdateKind,
     /// The life of the log that it happened in: versions and sequence numbers begin anew with each.
     pub epoch: Epoch,
+    /// Whether it may be out of date: it was held when the gateway could not be heard of. What has changed
+    /// since follows.
+    pub stale: bool,
     /// How many bytes told of it.
     pub wire_bytes: usize,
 }

@@ -129,9 +129,16 @@ impl Session {
         if welcome.max_message < MIN_MESSAGE_BYTES as u64 {
             return Err(unexpected("the gateway takes only messages smaller than the protocol allows"));
         }
+        if self.epoch.is_some() && self.principal != welcome.principal {
+            self.forget_everything();
+            self.begins_afresh = true;
+            // The hello spoke of what is forgotten: there has to be another one.
+            return Err((ErrorCode::ConnectionLost, "the gateway knows the session as somebody else now".into()));
+        }
         let before = self.epoch.replace(welcome.epoch);
         let is_afresh = before != self.epoch;
         if is_afresh {
+            self.drop_unclaimed();
             self.replicas.begin_epoch();
             self.subscriptions.begin_epoch();
             self.resume_marks.clear();
@@ -149,7 +156,7 @@ impl Session {
         if core::mem::take(&mut self.asks_late) {
             self.resubscribe();
         }
-        if before.is_some() {
+        if before.is_some() || core::mem::take(&mut self.begins_afresh) {
             self.begin_return(is_afresh);
         }
         Ok(())

@@ -146,6 +146,11 @@ impl Link {
         }
     }
 
+    /// Whether it has been asked to connect.
+    pub(super) const fn has_begun(&self) -> bool {
+        !matches!(self.phase, Phase::Idle)
+    }
+
     pub(super) const fn now(&self) -> Timestamp {
         self.now
     }

@@ -118,7 +118,8 @@ impl Waiting {
         let wire_bytes = update.wire_bytes + before.as_ref().map_or(0, |before| before.wire_bytes);
         let kind = match update.kind {
             UpdateKind::Removed => {
-                self.removal = Some(Update { path: update.path, kind: UpdateKind::Removed, epoch, wire_bytes });
+                self.removal =
+                    Some(Update { path: update.path, kind: UpdateKind::Removed, epoch, stale: false, wire_bytes });
                 return;
             }
             // An event that there is no room for is missing.
@@ -129,7 +130,7 @@ impl Waiting {
             (Some(UpdateKind::Gap { first, .. }), UpdateKind::Gap { last, .. }) => UpdateKind::Gap { first, last },
             (_, kind) => kind,
         };
-        self.newest = Some(Update { path: update.path, kind, epoch, wire_bytes });
+        self.newest = Some(Update { path: update.path, kind, epoch, stale: false, wire_bytes });
     }
 }
 
@@ -147,17 +148,24 @@ mod tests {
             path: Path::new(path).unwrap(),
             kind: UpdateKind::Value { value, version: Version(version) },
             epoch: Epoch([0; 16]),
+            stale: false,
             wire_bytes: 1,
         }
     }
 
     fn event(path: &str, sequence: u64) -> Update {
         let kind = UpdateKind::Event { value: Value::from(1), version: Version(sequence), sequence };
-        Update { path: Path::new(path).unwrap(), kind, epoch: Epoch([0; 16]), wire_bytes: 1 }
+        Update { path: Path::new(path).unwrap(), kind, epoch: Epoch([0; 16]), stale: false, wire_bytes: 1 }
     }
 
     fn removed(path: &str) -> Update {
-        Update { path: Path::new(path).unwrap(), kind: UpdateKind::Removed, epoch: Epoch([0; 16]), wire_bytes: 1 }
+        Update {
+            path: Path::new(path).unwrap(),
+            kind: UpdateKind::Removed,
+            epoch: Epoch([0; 16]),
+            stale: false,
+            wire_bytes: 1,
+        }
     }
 
     fn drain(mailbox: &mut Mailbox) -> Vec<Update> {

@@ -20,6 +20,7 @@ mod publishing;
 mod replicas;
 mod returning;
 mod signals;
+mod store;
 mod subscriptions;
 mod telling;
 
@@ -31,6 +32,7 @@ pub use event::{
     Statistics, StreamId, TimerReason, TransportId, Update, UpdateKind,
 };
 pub use publishing::{Publication, PublicationChange};
+pub use store::StoreError;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
@@ -119,6 +121,10 @@ pub struct Session {
     returning: Option<Returning>,
     /// When the connection was lost that the session is to come back from.
     lost_at: Option<Timestamp>,
+    /// What was imported is complete for these selectors, until it has been taken up.
+    stored: Vec<Selector>,
+    /// Everything was forgotten because the gateway knows the session as somebody else.
+    begins_afresh: bool,
     events: Events,
     readable: VecDeque<SubscriptionId>,
     /// The session is to be closed when every publish is settled, and by then at the latest.
@@ -162,6 +168,8 @@ impl Session {
             asks_late: false,
             returning: None,
             lost_at: None,
+            stored: Vec::new(),
+            begins_afresh: false,
             events: Events::default(),
             readable: VecDeque::new(),
             flush_until: None,
@@ -246,8 +254,13 @@ impl Session {
             value: Value::from_bytes(topic.value_type, topic.value.clone()?).ok()?,
             version: topic.version,
             received: self.link.told(topic.received),
-            stale: topic.repairing || !self.is_live() || !self.is_confirmed(topic),
+            stale: self.is_stale(topic),
         })
+    }
+
+    /// Whether there may be a newer value of a topic than the one that is held.
+    fn is_stale(&self, topic: &KnownTopic) -> bool {
+        topic.repairing || !self.is_live() || !self.is_confirmed(topic)
     }
 
     /// Whether a topic is known to be there on this connection.
@@ -355,6 +368,8 @@ impl Session {
                 self.resume_marks.clone_from(&self.marks);
             }
             self.lost_at.get_or_insert(self.link.now());
+            // The marks have moved on without what nobody has claimed.
+            self.drop_unclaimed();
         }
         self.returning = None;
         self.is_resumed = false;

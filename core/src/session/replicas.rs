@@ -178,6 +178,17 @@ impl Replicas {
         topic.announced == self.connection
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &KnownTopic> {
+        self.topics.iter().flatten()
+    }
+
+    /// Takes in a topic that was known by this number when the program ran last.
+    pub(super) fn restore(&mut self, number: TopicNumber, mut topic: KnownTopic) {
+        topic.number = Some(number);
+        let key = self.insert(topic);
+        self.by_number.insert(number, Numbered::Topic(key));
+    }
+
     /// Whether the hello of this connection said where the session is with a topic.
     pub(super) const fn is_carried(&self, topic: &KnownTopic) -> bool {
         topic.carried == self.connection

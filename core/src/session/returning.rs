@@ -31,7 +31,10 @@ impl Session {
         let marks: Vec<_> = self.resume_marks.iter().map(|(partition, mark)| (*partition, *mark)).collect();
         let mut point = ResumePoint { epoch, marks, exceptions: Vec::new() };
         let subscriptions = &self.subscriptions;
-        let carried = |topic: &KnownTopic| topic.subscriptions.iter().any(|id| subscriptions.is_resumable(*id));
+        // What was imported and not claimed yet may be, on this connection.
+        let carried = |topic: &KnownTopic| {
+            topic.subscriptions.is_empty() || topic.subscriptions.iter().any(|id| subscriptions.is_resumable(*id))
+        };
         for (number, partition, held) in self.replicas.carry(&carried) {
             if held.is_none_or(|held| held > point.mark(partition)) {
                 point.exceptions.push((number, held.unwrap_or_default()));
@@ -42,7 +45,7 @@ impl Session {
         }
         let room = self.room_for_exceptions().saturating_sub(point.exceptions.len());
         point.exceptions.extend(self.replicas.told(|topic| !carried(topic)).take(room));
-        if point.exceptions.is_empty() && !self.subscriptions.any_resumable() {
+        if point.exceptions.is_empty() && !self.subscriptions.any_resumable() && self.stored.is_empty() {
             return None;
         }
         point.exceptions.sort_unstable();

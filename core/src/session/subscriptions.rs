@@ -24,6 +24,8 @@ pub(super) struct Subscription {
     mailbox: Mailbox,
     /// Whether it has been complete in this epoch, so that it can go on from the session's resume marks.
     is_resumable: bool,
+    /// Whether what was imported is complete for it. The hello said so, even if it was made after that.
+    is_stored: bool,
     /// Whether it was there when the hello was written, which says what it has been told.
     is_repeated: bool,
     /// When it was queued to be asked for on this connection, counted in requests.
@@ -91,6 +93,11 @@ impl Subscriptions {
         self.by_id.get(&id).is_some_and(|subscription| subscription.is_resumable)
     }
 
+    /// The selectors of those that can.
+    pub(super) fn resumable(&self) -> impl Iterator<Item = &Selector> {
+        self.by_id.values().filter(|subscription| subscription.is_resumable).map(|subscription| &subscription.selector)
+    }
+
     pub(super) fn any_resumable(&self) -> bool {
         self.by_id.values().any(|subscription| subscription.is_resumable)
     }
@@ -99,6 +106,7 @@ impl Subscriptions {
     pub(super) fn disconnect(&mut self) {
         for subscription in self.by_id.values_mut() {
             subscription.is_asked = false;
+            subscription.is_stored = false;
         }
     }
 
@@ -106,6 +114,7 @@ impl Subscriptions {
     pub(super) fn begin_epoch(&mut self) {
         for subscription in self.by_id.values_mut() {
             subscription.is_resumable = false;
+            subscription.is_stored = false;
         }
     }
 }
@@ -133,12 +142,14 @@ impl Session {
         if self.subscriptions.len() as u64 >= limit {
             return Err(ErrorCode::TooManySubscriptions);
         }
+        let is_stored = self.stored.contains(selector);
         let subscription = Subscription {
             selector: selector.clone(),
             max_rate_millihertz: options.max_rate_millihertz()?,
             from: options.from,
             mailbox: Mailbox::new(options.mailbox_count.max(1), options.mailbox_bytes),
-            is_resumable: false,
+            is_resumable: is_stored && !self.link.has_spoken(),
+            is_stored,
             is_repeated: false,
             asked_at: 0,
             is_asked: false,
@@ -155,12 +166,13 @@ impl Session {
     fn show_held(&mut self, id: SubscriptionId, selector: &Selector) {
         let keys: Vec<TopicKey> = self.replicas.matching(selector).map(|(key, _)| key).collect();
         for key in keys {
+            let stale = self.replicas.get(key).is_some_and(|topic| self.is_stale(topic));
             let Some(topic) = self.replicas.get_mut(key) else { continue };
             topic.subscriptions.push(id);
             let held = topic.value.clone().filter(|_| topic.kind == TopicKind::Value);
             if let Some(value) = held.and_then(|bytes| Value::from_bytes(topic.value_type, bytes).ok()) {
                 let kind = UpdateKind::Value { value, version: topic.version };
-                let update = Update { path: topic.path.clone(), kind, epoch: topic.epoch, wire_bytes: 0 };
+                let update = Update { path: topic.path.clone(), kind, epoch: topic.epoch, stale, wire_bytes: 0 };
                 self.deliver(id, update, true);
             }
         }
@@ -250,6 +262,7 @@ impl Session {
         subscription.is_asked = true;
         let resume = match (self.has_resumed, subscription.is_resumable) {
             (true, true) => Resume::Fully,
+            (true, false) if subscription.is_stored => Resume::Fully,
             (true, false) if subscription.is_repeated => Resume::Partly,
             _ => Resume::No,
         };
@@ -285,7 +298,7 @@ impl Session {
     pub(super) fn drop_topic(&mut self, key: TopicKey, wire_bytes: usize) {
         let Some(topic) = self.replicas.get(key) else { return };
         let (kind, epoch) = (UpdateKind::Removed, self.epoch.unwrap_or_default());
-        let update = Update { path: topic.path.clone(), kind, epoch, wire_bytes };
+        let update = Update { path: topic.path.clone(), kind, epoch, stale: false, wire_bytes };
         self.deliver_to_all(key, &update, false);
         self.replicas.remove(key, self.requests);
     }

@@ -180,7 +180,7 @@ impl Session {
         known.epoch = epoch;
         known.received = arriving.now;
         let kind = UpdateKind::Event { value, version, sequence };
-        let update = Update { path: known.path.clone(), kind, epoch, wire_bytes: arriving.size };
+        let update = Update { path: known.path.clone(), kind, epoch, stale: false, wire_bytes: arriving.size };
         self.tell(key, &update, is_first);
         Ok(())
     }
@@ -244,7 +244,7 @@ impl Session {
         known.epoch = epoch;
         let is_first = known.value.replace(bytes).is_none();
         let kind = UpdateKind::Value { value, version };
-        let update = Update { path: known.path.clone(), kind, epoch, wire_bytes: arriving.size };
+        let update = Update { path: known.path.clone(), kind, epoch, stale: false, wire_bytes: arriving.size };
         self.tell(key, &update, is_first);
     }
 
@@ -264,7 +264,7 @@ impl Session {
         known.told_sequence = Some(sequence);
         let missed = MissedEvents { path: known.path.clone(), first: told + 1, last: sequence };
         let kind = UpdateKind::Gap { first: missed.first, last: missed.last };
-        let update = Update { path: known.path.clone(), kind, epoch, wire_bytes };
+        let update = Update { path: known.path.clone(), kind, epoch, stale: false, wire_bytes };
         let is_first = known.value.is_none();
         self.deliver_to_all(key, &update, is_first);
         self.note_missed(missed);

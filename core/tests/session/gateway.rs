@@ -20,6 +20,8 @@ use outpour_core::{
 pub(crate) struct Gateway {
     config: Arc<PeerConfig>,
     pub(crate) epoch: Epoch,
+    /// Who clients are to it.
+    pub(crate) principal: String,
     head: u64,
     last_number: u32,
     topics: BTreeMap<TopicNumber, Topic>,
@@ -68,6 +70,7 @@ impl Gateway {
         Self {
             config: Arc::new(config),
             epoch: Epoch([1; 16]),
+            principal: String::new(),
             head: 0,
             last_number: 0,
             topics: BTreeMap::new(),
@@ -193,7 +196,7 @@ impl Gateway {
                 verdicts.retain(|number, _| *number > settled);
                 let applied = verdicts.keys().next_back().copied().unwrap_or(settled);
                 let resumed = connection.resume.is_some() && self.remembers_removals;
-                let reception = Reception { epoch: self.epoch, applied, resumed, principal: "" };
+                let reception = Reception { epoch: self.epoch, applied, resumed, principal: &self.principal };
                 connection.peer.welcome(&reception, now);
             }
             PeerRequest::Subscribe { id: subscription, selector, interval, from, resume } => {

@@ -21,5 +21,6 @@ mod moving;
 mod properties;
 mod publishing;
 mod recovery;
+mod store;
 mod telling;
 mod world;
