@@ -5,6 +5,7 @@ mod crashes;
 mod crowd;
 mod cuts;
 mod data;
+mod drain;
 mod publishing;
 mod slow;
 mod soak;
