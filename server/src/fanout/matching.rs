@@ -125,7 +125,8 @@ impl Shard {
         }
         subscription.took(number);
         let (base, blank) = start.base_and_blank(topic, subscription.from);
-        let index = self.views.join(topic, Subscriber { key, interval, blank });
+        let (joined, is_blank) = (topic.version().max(blank), blank != Version::NONE);
+        let index = self.views.join(topic, Subscriber { key, interval, joined, is_blank });
         session.topics.insert(number, index);
         match start {
             Start::New { since } => session.peer.note_matched(number, base, since, interval),

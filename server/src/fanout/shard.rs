@@ -276,14 +276,11 @@ impl Shard {
                 }
                 view.topic.update(update);
                 for subscriber in &mut view.subscribers {
-                    let mut base = update.base;
-                    if subscriber.blank != Version::NONE {
-                        if update.version <= subscriber.blank {
-                            continue;
-                        }
-                        subscriber.blank = Version::NONE;
-                        base = Version::NONE;
+                    if update.version <= subscriber.joined {
+                        continue;
                     }
+                    let was_blank = core::mem::take(&mut subscriber.is_blank);
+                    let base = if was_blank { Version::NONE } else { update.base };
                     let Some(session) = self.sessions.get_mut(subscriber.key as usize) else { continue };
                     session.peer.note(update.topic, base, update.version, subscriber.interval);
                     if !session.ready {

@@ -13,9 +13,12 @@ pub(super) struct Subscriber {
     pub(super) key: u32,
     /// The least time between two tellings.
     pub(super) interval: Duration,
-    /// The version of the value that the session was not told, so that it holds nothing that a delta
-    /// could start from; otherwise [`Version::NONE`].
-    pub(super) blank: Version,
+    /// Up to where joining has seen to everything. The view may still be behind that: the broker was ahead of what
+    /// the shard had heard of.
+    pub(super) joined: Version,
+    /// Whether the session was not told the value that there was, so that it holds nothing that a delta
+    /// could start from.
+    pub(super) is_blank: bool,
 }
 
 /// A topic as the shard's sessions are told of it.
