@@ -5,52 +5,64 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use outpour::{ConnectionState, Session, Value};
 use outpour_core::{Epoch, Partition, Path, Version};
 use outpour_faults::{Follower, eager, event_topic, free_port, soon};
 use outpour_server::gateway::{Gateway, GatewayConfig};
-use outpour_server::log::{Log, LogError, MemoryLog, Record};
+use outpour_server::log::{Log, LogError, Record};
 
 const FOLLOWERS: usize = 30;
 
-/// One log that several gateways append to and read.
-#[derive(Clone)]
-struct SharedLog(Arc<Mutex<MemoryLog>>);
+/// One log that several gateways append to and read from its beginning.
+#[derive(Clone, Default)]
+struct SharedLog {
+    records: Arc<Mutex<Vec<Record>>>,
+    /// What this gateway has not committed.
+    pending: Vec<Record>,
+}
 
 impl SharedLog {
-    fn with<T>(&self, act: impl FnOnce(&mut MemoryLog) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Log for SharedLog {
     fn epoch(&self) -> Epoch {
-        self.with(|log| log.epoch())
+        Epoch([7; 16])
     }
 
-    fn partition_of(&self, path: &Path) -> Partition {
-        self.with(|log| log.partition_of(path))
+    fn partition_of(&self, _path: &Path) -> Partition {
+        Partition(0)
     }
 
     fn append(&mut self, record: Record) -> Result<(), LogError> {
-        self.with(|log| log.append(record))
+        self.pending.push(record);
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<(), LogError> {
-        self.with(Log::commit)
+        let pending = std::mem::take(&mut self.pending);
+        self.records().extend(pending);
+        Ok(())
     }
 
     fn read(
         &mut self,
-        partition: Partition,
+        _partition: Partition,
         after: Version,
         limit: usize,
         apply: &mut dyn FnMut(Version, &Record),
     ) -> Result<Version, LogError> {
-        self.with(|log| log.read(partition, after, limit, apply))
+        let mut last = after;
+        for (index, record) in self.records().iter().enumerate().skip(after.0 as usize).take(limit) {
+            last = Version(index as u64 + 1);
+            apply(last, record);
+        }
+        Ok(last)
     }
 }
 
@@ -80,7 +92,7 @@ impl Site {
     async fn drain(self) -> usize {
         self.pulse.abort();
         let gateway = self.gateway;
-        tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(30)).cut).await.unwrap()
+        tokio::task::spawn_blocking(move || gateway.drain(Duration::from_secs(8)).cut).await.unwrap()
     }
 }
 
@@ -100,7 +112,7 @@ fn watch(session: &Session) -> Arc<AtomicBool> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_loses_nothing_and_nobody_sees_it() {
-    let log = SharedLog(Arc::new(Mutex::new(MemoryLog::fresh().unwrap())));
+    let log = SharedLog::default();
     let ports = [free_port(), free_port()];
     let urls = ports.map(|port| format!("ws://127.0.0.1:{port}"));
     let mut sites = [Site::start(ports[0], &log).await, Site::start(ports[1], &log).await].map(Some);
@@ -142,7 +154,7 @@ async fn a_rolling_restart_loses_nothing_and_nobody_sees_it() {
         })
         .collect();
 
-    for round in 0..4 {
+    for round in 0..3 {
         let site = sites[round % 2].take().unwrap();
         assert_eq!(soon("the end of a drain", site.drain()).await, 0, "somebody did not move");
         sites[round % 2] = Some(Site::start(ports[round % 2], &log).await);
