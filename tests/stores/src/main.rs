@@ -8,7 +8,7 @@
 //! The stores are given less to do than the log: they keep each topic's value, the last verdict of its
 //! publisher and the position reached, in one batch or transaction for each commit, where the log keeps
 //! whole records, and on a start gives back the broker with its topics, their recent updates and all
-//! verdicts. With the log "append" is the engine alone, as the broker's own work is the same with any.
+//! verdicts.
 
 mod log;
 mod stores;
