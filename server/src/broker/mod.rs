@@ -278,9 +278,31 @@ impl Broker {
             snapshot.go_on(&self.topics, applied);
         }
         if let Some(finished) = self.snapshot.take_if(|snapshot| snapshot.is_finished()) {
-            let state = finished.into_state();
-            self.log.write_checkpoint(Box::new(move |put| state.write(put)));
+            self.keep(finished);
         }
+    }
+
+    /// Has the log keep the state as it is now, and returns when that is done: the next start is quick,
+    /// and judges nothing anew, whatever the rules are then. For an orderly end.
+    pub fn settle(&mut self) {
+        self.commit();
+        if let Some(begun) = self.snapshot.take() {
+            self.keep(begun);
+        }
+        self.log.await_checkpoint();
+        if self.log.begin_checkpoint(self.applied) {
+            self.keep(Snapshot::begin(self));
+            self.log.await_checkpoint();
+        }
+    }
+
+    /// Finishes a copy at once, and has the log keep it.
+    fn keep(&mut self, mut snapshot: Snapshot) {
+        while !snapshot.is_finished() {
+            snapshot.go_on(&self.topics, 0);
+        }
+        let state = snapshot.into_state();
+        self.log.write_checkpoint(Box::new(move |put| state.write(put)));
     }
 
     /// What followed from the records applied since the last call, in order.

@@ -204,6 +204,9 @@ impl Gateway {
                 tracing::error!("a thread of the gateway panicked");
             }
         }
+        if grace.is_some() {
+            self.shared.settle();
+        }
     }
 }
 

@@ -121,6 +121,11 @@ impl Shared {
         }
     }
 
+    /// Has the log keep what there is, at the end.
+    pub(super) fn settle(&self) {
+        lock(&self.broker).settle();
+    }
+
     /// Gives a connection to the worker that has the fewest.
     pub(super) fn hand_over(&self, socket: TcpStream, address: SocketAddr, refused: bool) {
         let fewest = self.inboxes.iter().min_by_key(|inbox| inbox.connections.load(Ordering::Relaxed));

@@ -177,4 +177,7 @@ pub trait Log: Send {
     fn write_checkpoint(&mut self, rows: Rows) {
         let _unused = rows;
     }
+
+    /// Waits until no checkpoint is being written.
+    fn await_checkpoint(&mut self) {}
 }

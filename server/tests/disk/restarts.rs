@@ -1,9 +1,10 @@
 //! What survives a restart.
 
+use outpour_server::broker::{Broker, BrokerConfig};
 use outpour_server::log::Fsync;
 
 use crate::simulated_disk::SimulatedDisk;
-use crate::workload::{broker, in_memory, many_topics, picture, pictures, publish, random, records};
+use crate::workload::{broker, disk_log, in_memory, many_topics, picture, pictures, publish, random, records};
 
 /// Everything does: epoch, versions, numbers, values, the way to them, verdicts.
 #[test]
@@ -22,9 +23,10 @@ fn a_broker_that_was_closed_or_killed_goes_on_as_if_it_had_not_been() {
             assert_eq!(publish(&mut live, batch), publish(&mut reference, batch), "seed {seed} at {published}");
             published += batch.len();
             if random(6) == 0 {
-                let killed = random(2) == 0;
-                if killed {
-                    disk.die();
+                match random(3) {
+                    0 => disk.die(),
+                    1 => live.settle(),
+                    _ => {}
                 }
                 drop(live);
                 disk.restart_process();
@@ -109,4 +111,22 @@ fn a_checkpoint_of_many_topics_is_that_of_one_moment() {
     assert!(checkpoints.len() > 2, "{checkpoints:?}");
     drop(live);
     assert_eq!(picture(&mut broker(&disk, Fsync::Never).unwrap()), picture(&mut reference));
+}
+
+/// So a change of the rules does not change what was judged before.
+#[test]
+fn after_an_orderly_end_no_record_is_judged_again() {
+    let disk = SimulatedDisk::default();
+    let mut live = broker(&disk, Fsync::Never).unwrap();
+    publish(&mut live, &records(8, 50));
+    live.settle();
+    let before = picture(&mut live);
+    drop(live);
+    let config = BrokerConfig { max_topics: 1, ..BrokerConfig::default() };
+    let mut again = Broker::new(config, Box::new(disk_log(&disk, Fsync::Never).unwrap())).unwrap();
+    assert_eq!(picture(&mut again), before);
+    // What there is to keep was kept: nothing is written again.
+    let steps = disk.steps();
+    again.settle();
+    assert_eq!(disk.steps(), steps);
 }

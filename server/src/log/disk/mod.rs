@@ -51,6 +51,8 @@ pub struct DiskLog {
     /// What is still to be read of what was there when the log was opened.
     replay: Option<Replay>,
     checkpoint: Option<Checkpoint>,
+    /// The position of the newest checkpoint.
+    base: Version,
     /// The segment that is written.
     segment: Segment,
     /// The position of the newest record committed.
@@ -84,6 +86,7 @@ struct Begun {
 #[derive(Debug)]
 struct Running {
     result: Receiver<io::Result<u64>>,
+    position: Version,
     /// How many bytes of records it stands for.
     bytes: u64,
     abandoned: Arc<AtomicBool>,
@@ -165,6 +168,7 @@ impl DiskLog {
             bytes: recovered.segments.iter().map(|sealed| sealed.bytes).sum(),
             replay: Replay::new(recovered.segments, base, head),
             checkpoint: recovered.checkpoint,
+            base,
             segment,
             head,
             durable: head,
@@ -224,15 +228,20 @@ impl DiskLog {
 
     /// Takes note of a checkpoint that was finished.
     fn note_checkpoint(&mut self) {
-        let Some(running) = &mut self.writing else { return };
-        let result = match running.result.try_recv() {
-            Ok(result) => result,
-            Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => Err(io::Error::other("the thread that wrote it panicked")),
-        };
+        let Some(running) = &self.writing else { return };
+        match running.result.try_recv() {
+            Err(TryRecvError::Empty) => {}
+            Ok(result) => self.take_checkpoint(result),
+            Err(TryRecvError::Disconnected) => self.take_checkpoint(Err(lost())),
+        }
+    }
+
+    fn take_checkpoint(&mut self, result: io::Result<u64>) {
+        let Some(running) = self.writing.take() else { return };
         match result {
             Ok(size) => {
                 self.bytes -= running.bytes;
+                self.base = running.position;
                 self.checkpoint_at = self.options.checkpoint_after.max(size);
             }
             Err(error) => {
@@ -240,7 +249,6 @@ impl DiskLog {
                 self.put_off_checkpoint();
             }
         }
-        self.writing = None;
     }
 
     fn put_off_checkpoint(&mut self) {
@@ -333,7 +341,8 @@ impl Log for DiskLog {
     }
 
     fn begin_checkpoint(&mut self, applied: Version) -> bool {
-        if applied != self.head || !self.appended.is_empty() || self.begun.is_some() || self.writing.is_some() {
+        let busy = self.begun.is_some() || self.writing.is_some() || !self.appended.is_empty();
+        if busy || applied != self.head || applied == self.base || self.failed.is_some() {
             return false;
         }
         let durable = self.options.fsync == Fsync::Always;
@@ -369,8 +378,19 @@ impl Log for DiskLog {
         } else {
             run();
         }
-        self.writing = Some(Running { result, bytes, abandoned, thread });
+        self.writing = Some(Running { result, position, bytes, abandoned, thread });
     }
+
+    fn await_checkpoint(&mut self) {
+        if let Some(running) = &self.writing {
+            let result = running.result.recv().unwrap_or_else(|_closed| Err(lost()));
+            self.take_checkpoint(result);
+        }
+    }
+}
+
+fn lost() -> io::Error {
+    io::Error::other("the thread that was to write it is gone")
 }
 
 impl Drop for DiskLog {
