@@ -43,6 +43,21 @@ use segment::Segment;
 use syncer::Syncer;
 
 /// A log on a disk.
+///
+/// ```
+/// use outpour_server::gateway::{Gateway, GatewayConfig};
+/// use outpour_server::log::{DiskLog, DiskOptions, Log};
+///
+/// let directory = tempfile::tempdir()?;
+/// let log = DiskLog::open(directory.path(), DiskOptions::default())?;
+/// let epoch = log.epoch();
+/// let config = GatewayConfig { listen: ([127, 0, 0, 1], 0).into(), ..GatewayConfig::default() };
+/// Gateway::start(config, Box::new(log))?.shutdown();
+///
+/// // What is told of the log's versions holds for its next gateway, too.
+/// assert_eq!(DiskLog::open(directory.path(), DiskOptions::default())?.epoch(), epoch);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct DiskLog {
     storage: Arc<dyn Storage>,
