@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +28,8 @@ impl Directory {
     /// If another process has it (the message says which), or it can't be made or written.
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        let create = fs::create_dir_all(&path);
+        // What is in it is for nobody else on the machine.
+        let create = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         create.map_err(|error| within(&path, "the directory can't be made", &error))?;
         let name = path.join(LOCK);
         let lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&name);
