@@ -16,9 +16,9 @@ pub enum DeltaError {
     Overlong,
     /// The delta copies, or moves to, bytes outside the base.
     OutOfRange,
-    /// The target would be larger than `limit` bytes.
+    /// What is made, a value or a [composed](super::compose) delta, would be larger than `limit` bytes.
     TooLarge {
-        /// The limit that the caller of [`apply`] gave, in bytes.
+        /// The limit that the caller gave, in bytes.
         limit: usize,
     },
     /// The delta is of a kind that this version does not know.
@@ -38,7 +38,7 @@ impl fmt::Display for DeltaError {
                  ask for a snapshot",
             ),
             Self::TooLarge { limit } => {
-                write!(f, "the delta makes a value over the limit of {limit} bytes")
+                write!(f, "what the delta makes is over the limit of {limit} bytes")
             }
             Self::UnknownKind { head } => {
                 write!(f, "the delta is of an unknown kind (head {head}); ask for a snapshot")
@@ -118,15 +118,15 @@ fn edit(
     }
 }
 
-struct Step<'a> {
-    literals: &'a [u8],
-    shift: isize,
+pub(super) struct Step<'a> {
+    pub(super) literals: &'a [u8],
+    pub(super) shift: isize,
 }
 
 impl<'a> Step<'a> {
     /// Takes a step off the front of `body`.
     #[inline(always)]
-    fn read(body: &mut &'a [u8]) -> Result<Self, DeltaError> {
+    pub(super) fn read(body: &mut &'a [u8]) -> Result<Self, DeltaError> {
         let (&token, rest) = body.split_first().ok_or(DeltaError::Truncated)?;
         *body = rest;
         let literals = field(token >> 4, body)?;

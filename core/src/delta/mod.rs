@@ -68,6 +68,7 @@
 //! | empty | `hi` | `01 68 69` | whole |
 
 mod apply;
+mod compose;
 mod encode;
 mod index;
 mod scan;
@@ -76,6 +77,7 @@ mod search;
 mod varint;
 
 pub use apply::{DeltaError, apply};
+pub use compose::compose;
 pub use encode::{Encoder, encode};
 
 /// How many bytes a delta can be larger than the target it makes: the head of a whole value.

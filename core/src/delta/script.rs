@@ -93,17 +93,22 @@ impl<'a> Script<'a> {
         let from = self.last.target_end();
         let literals = self.target.get(from..next.target).unwrap_or_default();
         let shift = shift_between(&self.last, &next);
-        let zigzag = ((shift << 1) ^ (shift >> 63)) as u64;
-        let count = literals.len() as u64;
-        self.out.push((count.min(15) as u8) << 4 | zigzag.min(15) as u8);
-        if count >= 15 {
-            varint::write(self.out, count - 15);
-        }
-        if zigzag >= 15 {
-            varint::write(self.out, zigzag - 15);
-        }
-        self.out.extend_from_slice(literals);
+        write_step(literals, shift, self.out);
     }
+}
+
+/// Writes a step: its token, what of the numbers does not fit there, and the literals.
+pub(super) fn write_step(literals: &[u8], shift: i64, out: &mut Vec<u8>) {
+    let zigzag = ((shift << 1) ^ (shift >> 63)) as u64;
+    let count = literals.len() as u64;
+    out.push((count.min(15) as u8) << 4 | zigzag.min(15) as u8);
+    if count >= 15 {
+        varint::write(out, count - 15);
+    }
+    if zigzag >= 15 {
+        varint::write(out, zigzag - 15);
+    }
+    out.extend_from_slice(literals);
 }
 
 /// The shift of the step from the end of one match to the beginning of the next.

@@ -148,6 +148,10 @@ fn tell_topic(dirty: Dirty, topic: Option<&Topic>, batch: &mut Batch, bounds: Bo
             batch.share(frame);
             Told { version: topic.version(), rest: None }
         }
+        Way::Merged(frame) => {
+            batch.share(&frame);
+            Told { version: topic.version(), rest: None }
+        }
         Way::Chain(count) => tell_chain(dirty, topic, count, batch, bounds),
         Way::Gap { version, sequence, left } => {
             batch.write(|out| GatewayFrame::Gap { topic: number, version, sequence }.encode(out));

@@ -1,6 +1,7 @@
 //! What a gateway can tell its peers of one topic: the current value and the way to it.
 
 mod kept;
+mod merged;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -11,9 +12,10 @@ use crate::check::check;
 use crate::path::Path;
 use crate::position::{Partition, TopicNumber, Version};
 use crate::value::{TopicKind, ValueType};
-use crate::wire::{Announce, GatewayFrame};
+use crate::wire::{Announce, GatewayFrame, varint_len};
 
 pub use kept::PastUpdate;
+use merged::MergedFrames;
 
 /// The most past updates kept of a conflatable value topic. A peer further behind gets a snapshot.
 const MAX_CHAIN: usize = 64;
@@ -67,6 +69,7 @@ pub struct Topic {
     recent: VecDeque<Recent>,
     recent_bytes: u64,
     snapshot: OnceCell<Bytes>,
+    merged: MergedFrames,
 }
 
 #[derive(Clone, Debug)]
@@ -118,6 +121,8 @@ pub(super) enum Way<'a> {
     Current,
     /// The newest so many updates, one after the other.
     Chain(usize),
+    /// All updates since as one.
+    Merged(Bytes),
     /// The whole value.
     Snapshot(&'a Bytes),
     /// The events up to this one are gone; the newest so many are left.
@@ -144,6 +149,7 @@ impl Topic {
             recent: VecDeque::new(),
             recent_bytes: 0,
             snapshot: OnceCell::new(),
+            merged: MergedFrames::default(),
         }
     }
 
@@ -212,6 +218,7 @@ impl Topic {
         if self.kind == TopicKind::Value {
             self.value = Some(update.value.clone());
             self.snapshot = OnceCell::new();
+            self.merged.clear();
             if update.whole {
                 let _fresh = self.snapshot.set(update.frame.clone());
             }
@@ -355,16 +362,28 @@ impl Topic {
                     .map_or((self.version, self.sequence), |first| (first.base, self.first_sequence() - 1));
                 Way::Gap { version, sequence, left: owed }
             }
-            TopicKind::Value => {
-                let Some(snapshot) = self.snapshot() else { return Way::Current };
-                let chain: usize = self.recent.iter().rev().take(owed).map(|recent| recent.frame.len()).sum();
-                if complete && base != Version::NONE && (!self.conflate || owed == 1 || chain <= snapshot.len()) {
-                    Way::Chain(owed)
-                } else {
-                    Way::Snapshot(snapshot)
-                }
-            }
+            // Who is told every value, and who is just one behind.
+            TopicKind::Value if complete && base != Version::NONE && (!self.conflate || owed == 1) => Way::Chain(owed),
+            TopicKind::Value if complete && base != Version::NONE => self.shortest_way(base, owed),
+            TopicKind::Value => self.whole(),
         }
+    }
+
+    /// The way from the value that the newest `owed` updates follow that takes the fewest bytes.
+    fn shortest_way(&self, base: Version, owed: usize) -> Way<'_> {
+        let chain: usize = self.chain(owed).map(|(_, frame)| frame.len()).sum();
+        let whole = self.snapshot_len();
+        if let Some(frame) = self.merged.from(base, || self.merge(base, owed, chain.min(whole))) {
+            Way::Merged(frame)
+        } else if chain <= whole {
+            Way::Chain(owed)
+        } else {
+            self.whole()
+        }
+    }
+
+    fn whole(&self) -> Way<'_> {
+        self.snapshot().map_or(Way::Current, Way::Snapshot)
     }
 
     /// The newest `count` updates, oldest first: version, and frame shared with every other peer.
@@ -378,10 +397,18 @@ impl Topic {
         match way {
             Way::Current => 0,
             Way::Snapshot(frame) => frame.len(),
+            Way::Merged(frame) => frame.len(),
             Way::Chain(count) | Way::Gap { left: count, .. } => {
                 self.chain(*count).next().map_or(0, |step| step.1.len())
             }
         }
+    }
+
+    /// How long the snapshot frame is.
+    fn snapshot_len(&self) -> usize {
+        let value = self.value.as_ref().map_or(0, Bytes::len);
+        let body = varint_len(self.number.0.into()) + varint_len(self.version.0) + size_of::<u32>() + value;
+        varint_len((body as u64) << 4) + body
     }
 
     /// The snapshot frame, encoded at most once for each version.

@@ -17,6 +17,7 @@ mod gateway;
 mod hostile;
 mod journeys;
 mod lifecycle;
+mod merging;
 mod moving;
 mod properties;
 mod publishing;

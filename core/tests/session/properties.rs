@@ -38,6 +38,7 @@ enum Happening {
     Cut,
     Restart,
     Block(bool),
+    Stall(bool),
     Spoil(u8),
     Pass(u16),
     Batch(u16),
@@ -57,6 +58,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => Just(Cut),
         1 => Just(Restart),
         1 => any::<bool>().prop_map(Block),
+        2 => any::<bool>().prop_map(Stall),
         2 => any::<u8>().prop_map(Spoil),
         3 => any::<u16>().prop_map(Pass),
         1 => (1..2000_u16).prop_map(Batch),
@@ -189,6 +191,7 @@ fn run(happenings: &[Happening], seed: u64) -> World {
                 lives += 1;
             }
             Happening::Block(blocked) => world.blocked = blocked,
+            Happening::Stall(stalled) => world.stalled = stalled,
             Happening::Spoil(nth) => world.tamper = Some(spoil(nth)),
             Happening::Pass(millis) => world.advance(Duration::from_millis(millis.into())),
             Happening::Batch(size) => world.batch = size.into(),
@@ -196,7 +199,7 @@ fn run(happenings: &[Happening], seed: u64) -> World {
         world.settle();
     }
     // Everything heals, and everything that is owed comes.
-    (world.blocked, world.tamper) = (false, None);
+    (world.blocked, world.stalled, world.tamper) = (false, false, None);
     world.advance(Duration::from_secs(120));
     assert!(world.session.is_live());
     let selectors: Vec<&str> = views.values().map(|(_, selector)| *selector).collect();

@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) silent: bool,
     /// Whether the session may send.
     pub(crate) blocked: bool,
+    /// Whether the gateway may not send.
+    pub(crate) stalled: bool,
     /// About how long the gateway makes its messages.
     pub(crate) batch: usize,
     /// Changes a message of the gateway on its way.
@@ -67,6 +69,7 @@ impl World {
             asked: Vec::new(),
             silent: false,
             blocked: false,
+            stalled: false,
             batch: 16 << 10,
             tamper: None,
             wire: None,
@@ -239,7 +242,7 @@ impl World {
     }
 
     fn carry_down(&mut self) -> bool {
-        let Some(id) = self.wire.filter(|_| !self.silent) else { return false };
+        let Some(id) = self.wire.filter(|_| !self.silent && !self.stalled) else { return false };
         if let Some(mut message) = self.gateway.transmit(id, self.batch, self.now) {
             if let Some(tamper) = &mut self.tamper {
                 tamper(&mut message);

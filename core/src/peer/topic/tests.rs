@@ -76,6 +76,7 @@ impl Reader {
         let count = match way {
             Way::Current => return,
             Way::Snapshot(frame) => return self.take(frame),
+            Way::Merged(frame) => return self.take(&frame),
             Way::Chain(count) => count,
             Way::Gap { version, sequence, left } => {
                 self.missed.push((self.sequence + 1, sequence));
@@ -151,6 +152,7 @@ proptest! {
                 seldom.follow(&topic);
                 prop_assert_eq!((&seldom.value, seldom.version), (&value, version));
             }
+            prop_assert_eq!(topic.snapshot_len(), topic.snapshot().unwrap().len());
             // What is kept is bounded by what a snapshot costs, or by the history.
             if conflate {
                 prop_assert!(topic.recent.len() <= MAX_CHAIN);
@@ -239,23 +241,90 @@ fn the_newest_update_is_told_as_it_is_however_large() {
     }
 }
 
-#[test]
-fn who_is_behind_gets_the_chain_or_the_snapshot_whichever_is_shorter() {
-    let mut topic = topic(TopicKind::Value, true, KEEP_ALL);
-    let value = |tick: u32| {
-        let text: String = (0..40).map(|field| alloc::format!("\"field{field}\":{},", field * 7)).collect();
-        alloc::format!("{{{text}\"tick\":{tick}}}").into_bytes()
-    };
-    for version in 1..=4 {
-        let update = next(&topic, Version(version), &value(version as u32), 0);
+/// A value with forty fields, of which one counts on.
+fn record(tick: u64) -> Vec<u8> {
+    let text: String = (0..40).map(|field| alloc::format!("\"field{field}\":{},", field * 7)).collect();
+    alloc::format!("{{{text}\"tick\":{tick}}}").into_bytes()
+}
+
+/// A topic whose record has counted up to `last`, one a version.
+fn counted(last: u64, conflate: bool) -> Topic {
+    let mut topic = topic(TopicKind::Value, conflate, KEEP_ALL);
+    for version in 1..=last {
+        let update = next(&topic, Version(version), &record(version), 0);
         topic.update(&update);
     }
-    assert_eq!(topic.way_from(Version(2)), Way::Chain(2));
-    assert_eq!(topic.way_from(Version(4)), Way::Current);
-    assert_eq!(topic.way_from(Version(9)), Way::Current);
+    topic
+}
+
+fn chain_len(topic: &Topic, count: usize) -> usize {
+    topic.chain(count).map(|step| step.1.len()).sum()
+}
+
+#[test]
+fn who_is_behind_gets_all_changes_as_one_if_that_is_shorter() {
+    let topic = counted(40, true);
+    for behind in 2..=30 {
+        let way = topic.way_from(Version(40 - behind));
+        let Way::Merged(frame) = &way else { panic!("{way:?}") };
+        assert!(frame.len() <= chain_len(&topic, 1) + 1, "{} bytes for {behind} versions", frame.len());
+        assert_eq!(topic.first_step(&way), frame.len());
+    }
+    assert_eq!(topic.way_from(Version(40)), Way::Current);
+    assert_eq!(topic.way_from(Version(99)), Way::Current);
     assert!(matches!(topic.way_from(Version::NONE), Way::Snapshot(_)));
+}
+
+#[test]
+fn a_merged_frame_is_made_once_for_all_peers_and_gone_with_the_next_change() {
+    let mut topic = counted(9, true);
+    let frame = |topic: &Topic, base: u64| match topic.way_from(Version(base)) {
+        Way::Merged(frame) => frame,
+        other => panic!("{other:?}"),
+    };
+    let first = frame(&topic, 3);
+    // Others that are as many bases as are kept do not push it out.
+    let others = [4, 5, 6].map(|base| frame(&topic, base));
+    assert_eq!(frame(&topic, 3).as_ptr(), first.as_ptr(), "the very bytes");
+    assert_eq!(frame(&topic, 6).as_ptr(), others[2].as_ptr());
+    let _fifth = frame(&topic, 2);
+    assert_ne!(frame(&topic, 3).as_ptr(), first.as_ptr(), "bounded");
+    assert!(!topic.clone().merged.is_used(), "a copy has other peers");
+    let update = next(&topic, Version(10), &record(10), 0);
+    topic.update(&update);
+    assert!(!topic.merged.is_used());
+    assert_ne!(frame(&topic, 3), first);
+}
+
+#[test]
+fn peers_that_are_one_behind_or_are_told_every_value_cause_no_merging() {
+    let mut topic = counted(9, true);
+    for version in 10..20 {
+        let update = next(&topic, Version(version), &record(version), 0);
+        topic.update(&update);
+        assert_eq!(topic.way_from(Version(version - 1)), Way::Chain(1));
+        assert_eq!(topic.chain(1).next().unwrap().1.as_ptr(), update.frame.as_ptr(), "the very bytes");
+        assert!(!topic.merged.is_used() && topic.snapshot.get().is_none(), "no work for nobody");
+    }
+    let every = counted(9, false);
+    for behind in 1..=8 {
+        assert_eq!(every.way_from(Version(9 - behind as u64)), Way::Chain(behind));
+    }
+    assert!(!every.merged.is_used());
+}
+
+#[test]
+fn who_is_behind_gets_the_chain_or_the_snapshot_where_merging_gains_nothing() {
+    let mut topic = topic(TopicKind::Value, true, KEEP_ALL);
+    let value = "abcdefgh";
+    for (version, value) in [(1, "of another kind"), (2, value), (3, &value.repeat(9)), (4, &value.repeat(8))] {
+        let update = next(&topic, Version(version), value.as_bytes(), 0);
+        assert_eq!(update.whole, version < 3);
+        topic.update(&update);
+    }
+    assert_eq!(topic.way_from(Version(1)), Way::Chain(3), "a snapshot among them is not merged");
     // From a version that was not this topic's there is no chain.
-    let other = next(&topic, Version(9), &value(5), 0);
+    let other = next(&topic, Version(9), value.repeat(7).as_bytes(), 0);
     topic.update(&other);
     assert!(matches!(topic.way_from(Version(6)), Way::Snapshot(_)));
 }
