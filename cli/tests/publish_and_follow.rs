@@ -217,7 +217,10 @@ fn deltas_of_a_feed_are_measured() {
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     let row = report[0].as_object().unwrap();
     let names: Vec<&str> = row.keys().map(String::as_str).collect();
-    assert_eq!(names, ["file", "topics", "updates", "full_bytes", "sent_bytes", "encode_us", "apply_us"]);
+    assert_eq!(names, ["file", "topics", "updates", "full_bytes", "sent_bytes", "encode_us", "apply_us", "behind"]);
+    let behind = &row["behind"][2];
+    assert_eq!(behind["updates"], 8);
+    assert!(behind["merged_bytes"].as_u64() < behind["chain_bytes"].as_u64(), "{behind}");
     assert_eq!((row["topics"].as_u64(), row["updates"].as_u64()), (Some(42), Some(3185)));
     assert!(row["sent_bytes"].as_u64() < row["full_bytes"].as_u64());
 }

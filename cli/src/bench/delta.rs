@@ -10,6 +10,7 @@ use bytes::Bytes;
 use outpour_core::delta::{self, DeltaError, Encoder};
 use serde::Serialize;
 
+use super::behind::{self, Behind, Laggards};
 use crate::feed::{Feed, FeedError};
 
 /// How many bytes of values are held for one measurement.
@@ -60,17 +61,24 @@ struct Report {
     encode_us: f64,
     /// The mean time to apply one.
     apply_us: f64,
+    /// What clients are told that are some updates behind.
+    behind: Vec<Behind>,
 }
 
 fn measure(file: &Path) -> Result<Report, DeltaBenchError> {
     let mut bench = Bench::default();
     let mut values: HashMap<String, Bytes> = HashMap::new();
+    let mut laggards = Laggards::default();
     let mut report = Report { file: file.display().to_string(), ..Report::default() };
     for line in Feed::open(file)? {
         let line = line?;
         let target = Bytes::copy_from_slice(line.value.as_bytes());
         if let Some(value) = values.get_mut(&line.topic) {
             let base = std::mem::replace(value, target.clone());
+            laggards.add(&line.topic, &base, &target).map_err(|error| match error {
+                Some(error) => DeltaBenchError::Refused { topic: line.topic.clone(), error },
+                None => DeltaBenchError::Differs { topic: line.topic.clone() },
+            })?;
             bench.add(Update { topic: line.topic, base, target }, &mut report)?;
         } else {
             values.insert(line.topic, target);
@@ -78,6 +86,7 @@ fn measure(file: &Path) -> Result<Report, DeltaBenchError> {
     }
     bench.measure(&mut report)?;
     report.topics = values.len();
+    report.behind = laggards.report();
     for total in [&mut report.encode_us, &mut report.apply_us] {
         *total = (*total / report.updates.max(1) as f64 * 1e3).round() / 1e3;
     }
@@ -173,7 +182,7 @@ fn write_table(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
         "{:width$}  {:>7}  {:>8}  {:>12}  {:>12}  {:>8}  {:>9}  {:>9}",
         "feed", "topics", "updates", "full B/upd", "sent B/upd", "ratio", "encode µs", "apply µs"
     )?;
-    for (report, name) in reports.iter().zip(names) {
+    for (report, name) in reports.iter().zip(&names) {
         let per_update = |bytes: u64| bytes as f64 / report.updates.max(1) as f64;
         writeln!(
             out,
@@ -187,7 +196,7 @@ fn write_table(reports: &[Report], out: &mut impl Write) -> io::Result<()> {
             report.apply_us,
         )?;
     }
-    Ok(())
+    behind::write_table(names.iter().copied().zip(reports.iter().map(|report| &*report.behind)), width, out)
 }
 
 /// A file's name without its folder and endings.
@@ -216,7 +225,14 @@ mod tests {
 
         let json = serde_json::to_value(&report).unwrap();
         let fields: Vec<&String> = json.as_object().unwrap().keys().collect();
-        assert_eq!(fields, ["file", "topics", "updates", "full_bytes", "sent_bytes", "encode_us", "apply_us"]);
+        assert_eq!(
+            fields,
+            ["file", "topics", "updates", "full_bytes", "sent_bytes", "encode_us", "apply_us", "behind"]
+        );
+        let behind = &report.behind[2];
+        // 24 updates of each topic: three times 8.
+        assert_eq!((behind.updates, behind.times), (8, 12));
+        assert!(behind.merged_bytes < behind.chain_bytes / 4 && behind.told_bytes == behind.merged_bytes, "{behind:?}");
 
         let mut table = Vec::new();
         write_table(&[report], &mut table).unwrap();

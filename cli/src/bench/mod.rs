@@ -1,5 +1,6 @@
 //! `outpour bench`: what Outpour costs, measured against what it could cost at least.
 
+mod behind;
 mod delta;
 // CPU time, memory and cores of processes are read and set in Linux's own ways.
 #[cfg(target_os = "linux")]

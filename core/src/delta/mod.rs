@@ -1,7 +1,7 @@
 //! Deltas: instructions that turn the bytes of one version of a value into those of a later one.
 //!
 //! A delta knows nothing of what the bytes mean. JSON text, plain text and binary values are all treated alike, and
-//! every delta decodes with nothing but the base it was made against.
+//! every delta decodes with nothing but the base it was made against. Deltas in a row are made one by [`compose`].
 //!
 //! ```
 //! let base = br#"{"bid":1.0841,"ask":1.0843}"#;
