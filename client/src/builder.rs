@@ -1,11 +1,13 @@
 //! Setting up a session.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outpour_core::session::{Credentials, Session as Core, SessionConfig};
+use outpour_core::session::{Credentials, QueueFull, Session as Core, SessionConfig};
 use outpour_core::{ErrorCode, PublisherId};
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::connection::ConnectionState;
@@ -13,7 +15,25 @@ use crate::credentials::Provider;
 use crate::driver::Driver;
 use crate::endpoint::Endpoint;
 use crate::state::Shared;
+use crate::store::{self, Store};
 use crate::{Error, Session, transport};
+
+/// What becomes of a publish for which the queue has no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueuePolicy {
+    /// It waits until there is.
+    #[default]
+    Wait,
+    /// The oldest publish that has not been sent gives way, and fails with
+    /// [`ErrorCode::QueueFull`].
+    DropOldest,
+    /// It fails with [`ErrorCode::QueueFull`].
+    Error,
+}
+
+/// The most bytes of a store, unless told otherwise.
+const STORE_BYTES: usize = 64 << 20;
 
 /// Options of a session.
 ///
@@ -38,13 +58,24 @@ pub struct SessionBuilder {
     endpoints: Vec<String>,
     roots: Vec<Vec<u8>>,
     provider: Option<Provider>,
+    store: Option<PathBuf>,
+    store_bytes: usize,
+    when_full: QueuePolicy,
     config: SessionConfig,
 }
 
 impl SessionBuilder {
     /// A session with the gateway at a `ws://` or `wss://` address.
     pub fn new(url: &str) -> Self {
-        Self { endpoints: vec![url.to_owned()], roots: Vec::new(), provider: None, config: SessionConfig::default() }
+        Self {
+            endpoints: vec![url.to_owned()],
+            roots: Vec::new(),
+            provider: None,
+            store: None,
+            store_bytes: STORE_BYTES,
+            when_full: QueuePolicy::default(),
+            config: SessionConfig::default(),
+        }
     }
 
     /// Another gateway of the same data, taken in turn when one can't be reached.
@@ -136,6 +167,62 @@ impl SessionBuilder {
         self
     }
 
+    /// What becomes of a publish for which the queue has no room. It waits unless told otherwise.
+    pub const fn when_full(mut self, policy: QueuePolicy) -> Self {
+        self.when_full = policy;
+        self
+    }
+
+    /// Whether gateways may send the session to hosts that are not among its addresses. They may not unless told
+    /// otherwise; and never from `wss://` to `ws://`.
+    pub const fn follow_redirects(mut self, follow: bool) -> Self {
+        self.config.follow_redirects = follow;
+        self
+    }
+
+    /// Keeps what the session holds in a file, for a **warm start**: the next session with this store has the last
+    /// values at once, marked stale, and is then told only what has changed. Subscribe with the same selectors, and
+    /// use [`start`](Self::start) to have the values without waiting for a gateway.
+    ///
+    /// The file is written about once a second while there is news, and when the session is closed; each time as a
+    /// whole, so that it is never half a one. One session at a time may use it. A file that is damaged or of another
+    /// version is renamed to `*.damaged`, and the session begins without. It is as secret as the values in it, and is
+    /// emptied when gateways know the session under another principal.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = outpour_server::gateway::Gateway::ephemeral()?;
+    /// # let url = gateway.url();
+    /// # let directory = std::env::temp_dir().join(format!("outpour-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// # let path = directory.join("prices.store");
+    /// let session = outpour::SessionBuilder::new(&url).with_store(&path).connect().await?;
+    /// session.set("prices/eurusd", "1.0841").await?;
+    /// let mut prices = session.subscribe("prices/*")?;
+    /// prices.next().await;
+    /// session.close().await;
+    ///
+    /// // The program starts anew, and there is no network.
+    /// let session = outpour::SessionBuilder::new("ws://127.0.0.1:9").with_store(&path).start()?;
+    /// let price = session.replica("prices/eurusd").unwrap();
+    /// assert!(price.stale && price.value.as_str() == Some("1.0841"));
+    /// # drop(session);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn with_store(mut self, path: impl Into<PathBuf>) -> Self {
+        self.store = Some(path.into());
+        self
+    }
+
+    /// The most bytes that the store may take: 64 MiB unless told otherwise. Where that is not enough for all values,
+    /// those that do not fit are sent whole at the next start.
+    pub const fn store_bytes(mut self, bytes: usize) -> Self {
+        self.store_bytes = bytes;
+        self
+    }
+
     /// Trusts another certificate authority for `wss://`: a certificate in DER form.
     pub fn root_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
         self.roots.push(der.into());
@@ -151,7 +238,7 @@ impl SessionBuilder {
         let mut states = session.connection();
         while let Some(state) = states.next().await {
             match state {
-                ConnectionState::Connecting => {}
+                ConnectionState::Connecting | ConnectionState::Suspended => {}
                 ConnectionState::Connected => return Ok(session),
                 ConnectionState::Disconnected { error, .. } | ConnectionState::Closed { error } => return Err(error),
             }
@@ -179,9 +266,22 @@ impl SessionBuilder {
         let mut clock = Clock::new();
         let now = clock.now();
         let max_message = self.config.max_message;
+        self.config.queue_full = match self.when_full {
+            QueuePolicy::DropOldest => QueueFull::DropOldest,
+            QueuePolicy::Wait | QueuePolicy::Error => QueueFull::Error,
+        };
+        let waits = self.when_full == QueuePolicy::Wait;
         let mut core = Core::new(self.config, publisher, u64::from_le_bytes(seed), now);
+        let store = self.store.map(|path| Store::open(&path, self.store_bytes)).transpose()?;
+        if let Some(store) = &store {
+            store.load(&mut core, now);
+        }
         core.connect(now);
-        let shared = Arc::new(Shared::new(core, clock));
+        let (written, stored) = watch::channel(store.is_none());
+        let shared = Arc::new(Shared::new(core, clock, waits, stored));
+        if let Some(store) = store {
+            tokio::spawn(store::keep(store, Arc::clone(&shared), written));
+        }
         tokio::spawn(Driver::new(Arc::clone(&shared), endpoints, self.provider, tls, max_message));
         Ok(Session::new(shared))
     }

@@ -5,8 +5,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
-use outpour_core::session::Event;
-use tokio::sync::watch;
+use outpour_core::session::{Event, ResumeOutcome};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 
 use crate::Error;
 
@@ -25,6 +26,8 @@ pub enum ConnectionState {
         /// When the next attempt is made; `None` while waiting for a network.
         retry_in: Option<Duration>,
     },
+    /// Asleep, as [`Session::suspend`](crate::Session::suspend) asked: there is no connection, and no attempt is made.
+    Suspended,
     /// Over for good, with [`ErrorCode::Closed`](crate::ErrorCode::Closed) if it was asked for.
     Closed {
         /// Why.
@@ -40,6 +43,7 @@ impl ConnectionState {
             Event::Disconnected { code, detail, retry_in } => {
                 Some(Self::Disconnected { error: Error::with_detail(*code, detail.clone()), retry_in: *retry_in })
             }
+            Event::Suspended => Some(Self::Suspended),
             Event::Closed { code, detail } => Some(Self::Closed { error: Error::with_detail(*code, detail.clone()) }),
             _ => None,
         }
@@ -49,6 +53,38 @@ impl ConnectionState {
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         matches!(self, Self::Closed { .. })
+    }
+}
+
+/// A session is where it was before its connection was lost: every subscription is up to date again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumption {
+    /// For how long it was away; zero after a warm start, of which that is not known.
+    pub away: Duration,
+    /// Whether anything is missing.
+    pub outcome: ResumeOutcome,
+}
+
+/// What came of each reconnect, as it happens. Who is slow to listen misses the oldest.
+#[derive(Debug)]
+pub struct Resumptions {
+    receiver: broadcast::Receiver<Resumption>,
+}
+
+impl Resumptions {
+    pub(crate) const fn new(receiver: broadcast::Receiver<Resumption>) -> Self {
+        Self { receiver }
+    }
+
+    /// The next one; `None` when the session is no more.
+    pub async fn next(&mut self) -> Option<Resumption> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(resumption) => return Some(resumption),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
     }
 }
 

@@ -89,7 +89,7 @@ impl Driver {
         while let Some(request) = state.core.poll_request() {
             requests.push(request);
         }
-        let settled = state.tell(&self.shared.connection);
+        let settled = state.tell(&self.shared);
         drop(state);
         if settled {
             self.shared.room.notify_waiters();

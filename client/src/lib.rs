@@ -35,13 +35,14 @@ mod error;
 mod publish;
 mod session;
 mod state;
+mod store;
 mod subscription;
 mod transport;
 #[cfg(feature = "serde")]
 mod typed;
 
-pub use builder::SessionBuilder;
-pub use connection::{ConnectionState, ConnectionStates};
+pub use builder::{QueuePolicy, SessionBuilder};
+pub use connection::{ConnectionState, ConnectionStates, Resumption, Resumptions};
 pub use error::Error;
 pub use outpour_core::session::{
     FetchedItem, MissedEvents, Replica, ResumeOutcome, Statistics, SubscribeOptions, Update, UpdateKind,

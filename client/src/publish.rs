@@ -85,7 +85,11 @@ impl IntoFuture for Publish {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.send_when_possible().await?.await })
+        Box::pin(async move {
+            let waits = self.handle.shared.waits_for_room;
+            let sent = if waits { self.send_when_possible().await? } else { self.send()? };
+            sent.await
+        })
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use outpour_core::session::{FetchedItem, PublicationChange, Replica, Statistics, SubscribeOptions};
+use outpour_core::session::{FetchedItem, Input, PublicationChange, Replica, Signal, Statistics, SubscribeOptions};
 use outpour_core::wire::{HistoryStart, TopicProperties};
 use outpour_core::{ErrorCode, Path, Selector, Value};
 
-use crate::connection::{ConnectionState, ConnectionStates};
+use crate::connection::{ConnectionState, ConnectionStates, Resumptions};
 use crate::publish::{Publish, UpdateStream};
 use crate::state::Shared;
 use crate::subscription::Subscription;
@@ -318,5 +318,53 @@ impl Session {
         self.handle.shared.ask(|state, now| state.core.close(flush, now));
         // The driver ends only after it has said so.
         let _over = states.wait_for(ConnectionState::is_closed).await;
+        let mut stored = self.handle.shared.stored.clone();
+        let _written = stored.wait_for(|is_done| *is_done).await;
+    }
+
+    /// What comes of each reconnect from now on: whether anything is missing, and how long the session was away.
+    ///
+    /// ```no_run
+    /// # async fn example(session: outpour::Session) {
+    /// use outpour::ResumeOutcome;
+    ///
+    /// let mut resumptions = session.resumptions();
+    /// while let Some(resumption) = resumptions.next().await {
+    ///     if resumption.outcome != ResumeOutcome::Complete {
+    ///         println!("after {:?} without a connection: {:?}", resumption.away, resumption.outcome);
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn resumptions(&self) -> Resumptions {
+        Resumptions::new(self.handle.shared.resumptions.subscribe())
+    }
+
+    /// The application is about to be suspended: sends what is due, says goodbye, and sleeps without a connection
+    /// and without timers until [`resume`](Self::resume).
+    pub fn suspend(&self) {
+        self.signal(Signal::Suspending);
+    }
+
+    /// The application runs again. A session that slept connects at once; one that was not suspended in order
+    /// looks whether its connection is still there.
+    pub fn resume(&self) {
+        self.signal(Signal::Resumed);
+    }
+
+    /// A hint of the platform: there is a network, perhaps another one. A session without a connection tries at
+    /// once, and one with a connection looks whether it still works.
+    pub fn network_up(&self) {
+        self.signal(Signal::NetworkUp);
+    }
+
+    /// A hint of the platform: there may be no network. A session with a connection looks whether it still works.
+    pub fn network_down(&self) {
+        self.signal(Signal::NetworkDown);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.handle.shared.ask(|state, now| state.core.handle_input(Input::Signal(signal), now));
     }
 }

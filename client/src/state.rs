@@ -6,11 +6,14 @@ use std::task::Waker;
 
 use outpour_core::session::{Event, FetchedItem, PublishTicket, Session as Core};
 use outpour_core::{ErrorCode, FetchId, SubscriptionId, Timestamp, Version};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use crate::Error;
 use crate::clock::Clock;
-use crate::connection::ConnectionState;
+use crate::connection::{ConnectionState, Resumption};
+
+/// How many resumptions wait for who is slow to hear of them.
+const RESUMPTIONS: usize = 16;
 
 /// A session: the core behind a lock, and who waits for what.
 #[derive(Debug)]
@@ -21,6 +24,12 @@ pub(crate) struct Shared {
     /// Wakes publishers that wait for room in the queue.
     pub(crate) room: Notify,
     pub(crate) connection: watch::Sender<ConnectionState>,
+    /// Whether a publish for which there is no room waits for it.
+    pub(crate) waits_for_room: bool,
+    /// What came of each reconnect.
+    pub(crate) resumptions: broadcast::Sender<Resumption>,
+    /// Whether the store, if there is one, has been written for the last time.
+    pub(crate) stored: watch::Receiver<bool>,
 }
 
 #[derive(Debug)]
@@ -49,13 +58,16 @@ pub(crate) enum Ending {
 pub(crate) type Answer = Result<(Vec<FetchedItem>, bool), Error>;
 
 impl Shared {
-    pub(crate) fn new(core: Core, clock: Clock) -> Self {
+    pub(crate) fn new(core: Core, clock: Clock, waits_for_room: bool, stored: watch::Receiver<bool>) -> Self {
         let state = State { core, clock, readers: HashMap::new(), publishes: HashMap::new(), fetches: HashMap::new() };
         Self {
             state: Mutex::new(state),
             driver: Notify::new(),
             room: Notify::new(),
             connection: watch::Sender::new(ConnectionState::Connecting),
+            resumptions: broadcast::Sender::new(RESUMPTIONS),
+            waits_for_room,
+            stored,
         }
     }
 
@@ -112,11 +124,15 @@ impl State {
     }
 
     /// Tells the handles what the core has to tell. `true` if a publish was settled.
-    pub(crate) fn tell(&mut self, connection: &watch::Sender<ConnectionState>) -> bool {
+    pub(crate) fn tell(&mut self, shared: &Shared) -> bool {
         let mut settled = false;
         while let Some(event) = self.core.poll_event() {
             if let Some(state) = ConnectionState::from_event(&event) {
-                connection.send_replace(state);
+                shared.connection.send_replace(state);
+            }
+            if let Event::Resumed { away, outcome } = &event {
+                // Nobody has to listen.
+                let _unheard = shared.resumptions.send(Resumption { away: *away, outcome: outcome.clone() });
             }
             settled |= matches!(event, Event::PublishSettled { .. });
             self.tell_event(event);
