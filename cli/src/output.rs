@@ -19,9 +19,9 @@ pub(crate) struct Style {
 pub(crate) fn write_update(out: &mut impl Write, update: &Update, style: Style) -> io::Result<()> {
     let path = update.path.as_str();
     match &update.kind {
-        UpdateKind::Value { value, version } => write_value(out, path, value, *version, None, style),
+        UpdateKind::Value { value, version } => write_value(out, path, value, (*version, None), update.stale, style),
         UpdateKind::Event { value, version, sequence } => {
-            write_value(out, path, value, *version, Some(*sequence), style)
+            write_value(out, path, value, (*version, Some(*sequence)), update.stale, style)
         }
         UpdateKind::Gap { first, last } if style.jsonl => {
             writeln!(out, "{{\"topic\":{},\"gap\":[{first},{last}]}}", quoted(path))
@@ -38,24 +38,28 @@ pub(crate) fn write_update(out: &mut impl Write, update: &Update, style: Style) 
 /// Writes what a fetch brought as a line.
 pub(crate) fn write_fetched(out: &mut impl Write, item: &FetchedItem, style: Style) -> io::Result<()> {
     let sequence = (item.kind == TopicKind::Event).then_some(item.sequence);
-    write_value(out, item.path.as_str(), &item.value, item.version, sequence, style)
+    write_value(out, item.path.as_str(), &item.value, (item.version, sequence), false, style)
 }
 
 fn write_value(
     out: &mut impl Write,
     path: &str,
     value: &Value,
-    version: Version,
-    sequence: Option<u64>,
+    (version, sequence): (Version, Option<u64>),
+    stale: bool,
     style: Style,
 ) -> io::Result<()> {
     if !style.jsonl {
         let (bold, plain) = if style.colours { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
-        return writeln!(out, "{bold}{path}{plain}  {value}");
+        let remark = if stale { "  (held from before)" } else { "" };
+        return writeln!(out, "{bold}{path}{plain}  {value}{remark}");
     }
     write!(out, "{{\"topic\":{},\"version\":{version}", quoted(path))?;
     if let Some(sequence) = sequence {
         write!(out, ",\"sequence\":{sequence}")?;
+    }
+    if stale {
+        write!(out, ",\"stale\":true")?;
     }
     match value.value_type() {
         // A line break in JSON text can only stand between tokens: a space means the same.

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::{SelectAll, select_all};
-use outpour::{HistoryStart, Session, SubscribeOptions, Subscription, Update};
+use outpour::{HistoryStart, ResumeOutcome, Resumption, Resumptions, Session, SubscribeOptions, Subscription, Update};
 
 use crate::access::Access;
 use crate::interrupt::Interrupt;
@@ -35,6 +36,9 @@ pub(crate) struct Arguments {
     /// The most updates a second for each topic
     #[arg(long, value_name = "R", value_parser = crate::publish::rate)]
     max_rate: Option<f64>,
+    /// Keep what is held in this file: the next start shows it at once, and is then told only what has changed
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
     /// Begin event topics with their newest so many past events
     #[arg(long, value_name = "N")]
     history: Option<u64>,
@@ -45,10 +49,29 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     seconds.ok_or_else(|| "give a number of seconds".into())
 }
 
+/// Says on standard error what came of each reconnect.
+async fn report(mut resumptions: Resumptions) {
+    while let Some(Resumption { away, outcome }) = resumptions.next().await {
+        let outcome = match outcome {
+            ResumeOutcome::Complete => "nothing is missing".to_owned(),
+            ResumeOutcome::Gaps { missed, more } => {
+                format!("events of {} topics are missing", missed.len() as u64 + more)
+            }
+            _ => "the log began anew, and everything was told from the beginning".to_owned(),
+        };
+        eprintln!("resumed after {:.1} s: {outcome}", away.as_secs_f64());
+    }
+}
+
 /// Follows topics until told to stop.
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut interrupt = Interrupt::new()?;
-    let session = arguments.access.connect().await?;
+    let session = match &arguments.store {
+        // What is stored is shown before there is a connection.
+        Some(store) => arguments.access.builder().with_store(store).start()?,
+        None => arguments.access.connect().await?,
+    };
+    tokio::spawn(report(session.resumptions()));
     let options = SubscribeOptions {
         max_rate: arguments.max_rate,
         from: arguments.history.map_or(HistoryStart::Live, HistoryStart::Last),

@@ -231,3 +231,20 @@ fn shells_are_told_how_to_complete_commands() {
         assert!(done(&["completions", shell], b"").contains("outpour"), "{shell}");
     }
 }
+
+#[test]
+fn a_follower_with_a_store_shows_what_it_held_and_then_what_changed() {
+    let gateway = Gateway::ephemeral().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("prices.store");
+    let url = gateway.url();
+    let follow = |count| {
+        let store = store.to_str().unwrap();
+        done(&["sub", &url, "a/*", "--store", store, "--jsonl", "--count", count, "--or", "ws://127.0.0.1:9"], b"")
+    };
+    done(&["pub", &url, "a/x", "1", "--type", "int64"], b"");
+    assert_eq!(follow("1"), "{\"topic\":\"a/x\",\"version\":1,\"value\":1}\n");
+    done(&["pub", &url, "a/x", "2", "--type", "int64"], b"");
+    let held = "{\"topic\":\"a/x\",\"version\":1,\"stale\":true,\"value\":1}\n";
+    assert_eq!(follow("2"), format!("{held}{{\"topic\":\"a/x\",\"version\":2,\"value\":2}}\n"));
+}
