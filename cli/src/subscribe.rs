@@ -92,9 +92,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     let done = follower.follow(arguments.idle_exit, &mut interrupt).await;
     let printed = follower.printed;
-    drop(follower);
     summarise(&session, printed);
+    // What is still subscribed to goes into the store.
     session.close_within(Duration::ZERO).await;
+    drop(follower);
     match done {
         // Whoever read has had enough.
         Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) => {

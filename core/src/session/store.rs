@@ -90,6 +90,9 @@ impl Session {
             write_varint(&mut out, version.0);
         }
         let kept: Vec<&KnownTopic> = self.replicas.iter().filter(|topic| self.is_kept(topic, is_fresh)).collect();
+        if kept.is_empty() {
+            return Vec::new();
+        }
         let names: usize = kept.iter().map(|topic| TOPIC_ROOM + topic.path.as_str().len()).sum();
         let selectors: Vec<&Selector> = {
             let stored = self.stored.iter().filter(|_| is_fresh);
