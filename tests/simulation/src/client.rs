@@ -71,15 +71,14 @@ struct Told {
 }
 
 impl Client {
-    /// A client that connects.
+    /// A client that has yet to connect.
     #[must_use]
     pub fn new(number: usize, life: u64, seed: u64, gateways: usize, now: Timestamp) -> Self {
         let mut publisher = [number as u8; 16];
         publisher[..8].copy_from_slice(&life.to_le_bytes());
         let endpoints = (0..gateways).map(|gateway| format!("ws://gateway-{gateway}")).collect();
         let config = SessionConfig { queue_count: 64, endpoints, ..SessionConfig::default() };
-        let mut session = Session::new(config, PublisherId(publisher), seed, now);
-        session.connect(now);
+        let session = Session::new(config, PublisherId(publisher), seed, now);
         Self {
             session,
             transport: None,
@@ -93,6 +92,19 @@ impl Client {
             taken: 0,
             epoch: None,
             last_error: String::new(),
+        }
+    }
+
+    /// Takes up a store, and follows what the client before followed.
+    ///
+    /// # Panics
+    /// If a store that was written whole is not taken.
+    pub fn start_warm(&mut self, store: &[u8], before: &Self, now: Timestamp) {
+        if !store.is_empty() {
+            self.session.import(store, now).expect("a store that was written whole");
+        }
+        for following in before.following.values() {
+            self.subscribe(following.selector.clone(), None, HistoryStart::All, now);
         }
     }
 

@@ -85,6 +85,13 @@ impl Gateway {
         }
     }
 
+    /// Asks all sessions to go on elsewhere.
+    pub fn move_away(&mut self) {
+        for (shard, key) in self.connections.values() {
+            let _is_asked = self.shards[*shard].0.move_away(*key, Duration::from_secs(10), || "");
+        }
+    }
+
     /// Says goodbye to a client, or to all.
     pub fn say_goodbye(&mut self, id: Option<ConnectionId>, retry_after: Duration) {
         let code = ErrorCode::ShuttingDown;

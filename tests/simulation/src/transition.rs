@@ -21,7 +21,7 @@ impl World {
     /// If a promise is broken.
     pub fn transition(&mut self) -> Result<(), Failure> {
         let client = self.random.below(self.clients.len() as u64) as usize;
-        match self.random.below(42) {
+        match self.random.below(48) {
             0..=8 => self.publish_value(client),
             9..=12 => self.publish_stream(client),
             13..=16 => self.publish_event(client),
@@ -36,14 +36,21 @@ impl World {
             32 => self.change_latency(client),
             33 => self.corrupt(client),
             34 => self.say_goodbye(client),
-            35 => self.restart_client(client)?,
+            35 | 46 => self.restart_client(client)?,
             36 if self.random.once_in(6) => self.lose_the_log()?,
             37 => self.publish_burst(client),
             38 => {
                 let gateway = self.random.below(self.gateways.len() as u64) as usize;
                 self.kill_gateway(gateway);
             }
-            39 | 40 => {
+            39 => self.sleep(client),
+            40 => self.hint(client),
+            41 | 42 => self.store(client),
+            43 => {
+                let gateway = self.random.below(self.gateways.len() as u64) as usize;
+                self.drain(gateway);
+            }
+            44 | 45 => {
                 let gateway = self.random.below(self.gateways.len() as u64) as usize;
                 self.lag(gateway);
             }

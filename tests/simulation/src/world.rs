@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use outpour_core::session::{Endpoint, Input, Lost, Request, TransportId};
+use outpour_core::session::{Endpoint, Input, Lost, Request, Signal, TransportId};
 use outpour_core::{ErrorCode, Timestamp, TopicKind, Version};
 
 use crate::client::{Client, Opening};
@@ -66,6 +66,10 @@ pub struct World {
     model: Model,
     epoch: u64,
     lives: u64,
+    /// What each client has stored, if anything.
+    stores: Vec<Vec<u8>>,
+    /// Until when the machine of a client sleeps; 0 if it is awake.
+    asleep_until: Vec<u64>,
     pub(crate) last_value: u64,
     steps: u32,
     trace: Vec<String>,
@@ -80,6 +84,7 @@ impl World {
         let gateways = 1 + random.below(3) as usize;
         let mut clients: Vec<Client> =
             (0..count).map(|number| Client::new(number, 0, random.number(), gateways, Timestamp::ZERO)).collect();
+        clients.iter_mut().for_each(|client| client.session.connect(Timestamp::ZERO));
         if sabotage == Sabotage::DropUpdates {
             clients.iter_mut().for_each(|client| client.loses_every = Some(30));
         }
@@ -106,6 +111,8 @@ impl World {
             model: Model::default(),
             epoch: 1,
             lives: 0,
+            stores: vec![Vec::new(); count],
+            asleep_until: vec![0; count],
             last_value: 0,
             steps: 0,
             trace: Vec::new(),
@@ -155,10 +162,13 @@ impl World {
 
     fn next_at(&self) -> u64 {
         let links = self.links.values().filter_map(Link::next_at);
-        let openings = self.clients.iter().filter_map(|client| client.opening.as_ref());
+        let awake = self.clients.iter().zip(&self.asleep_until).filter(|(_, asleep)| **asleep == 0);
+        let openings = awake.filter_map(|(client, _)| client.opening.as_ref());
         let openings = openings.map(|opening| opening.arrives_at.unwrap_or(opening.opens_at));
-        let timers = self.clients.iter().filter_map(|client| client.session.poll_timeout());
-        let timers = timers.map(|(at, _)| at.as_micros());
+        let timers = self.clients.iter().zip(&self.asleep_until).filter_map(|(client, asleep)| match asleep {
+            0 => client.session.poll_timeout().map(|(at, _)| at.as_micros()),
+            until => Some(*until),
+        });
         let gateways = self.up().filter_map(|gateway| self.gateways[gateway].next_at(&self.log, self.now));
         links.chain(openings).chain(timers).chain(gateways).min().unwrap_or(u64::MAX)
     }
@@ -188,6 +198,12 @@ impl World {
     }
 
     fn step_client(&mut self, number: usize) -> Result<(), String> {
+        if self.asleep_until[number] > self.now {
+            return Ok(());
+        }
+        if self.asleep_until[number] > 0 {
+            self.wake_up(number);
+        }
         let now = Timestamp::from_micros(self.now);
         let latency = self.latency[number];
         let is_up = |gateway: usize| self.down_until[gateway] <= self.now;
@@ -252,6 +268,9 @@ impl World {
 
     /// Takes what a session wants done and said, and has its application listen.
     fn pump(&mut self, number: usize) -> Result<(), String> {
+        if self.asleep_until[number] > self.now {
+            return Ok(());
+        }
         let now = Timestamp::from_micros(self.now);
         let latency = self.latency[number];
         loop {
@@ -374,14 +393,61 @@ impl World {
         }
     }
 
+    /// The machine of a client sleeps: nothing of it runs, and its clock goes on.
+    pub(crate) fn sleep(&mut self, client: usize) {
+        let asleep = 1 + self.random.below(60_000_000);
+        self.note(&format!("the machine of client {client} sleeps for {asleep} µs"));
+        self.asleep_until[client] = self.now + asleep;
+        self.set_stalled(client, true);
+    }
+
+    fn wake_up(&mut self, client: usize) {
+        self.asleep_until[client] = 0;
+        self.set_stalled(client, false);
+    }
+
+    fn set_stalled(&mut self, client: usize, stalled: bool) {
+        for (_, link) in self.links.iter_mut().filter(|(id, _)| id.0 == client) {
+            link.stalled = stalled;
+        }
+    }
+
+    /// The platform of a client hints at something.
+    pub(crate) fn hint(&mut self, client: usize) {
+        let signal = *self.random.pick(&[Signal::NetworkUp, Signal::NetworkDown, Signal::Resumed, Signal::Suspending]);
+        self.note(&format!("the platform of client {client} says {signal:?}"));
+        let now = Timestamp::from_micros(self.now);
+        self.clients[client].session.handle_input(Input::Signal(signal), now);
+    }
+
+    /// A gateway asks all its sessions to go on elsewhere.
+    pub(crate) fn drain(&mut self, gateway: usize) {
+        self.note(&format!("gateway {gateway} is drained"));
+        self.gateways[gateway].move_away();
+    }
+
+    /// A client writes what it holds to its store.
+    pub(crate) fn store(&mut self, client: usize) {
+        let room = if self.random.once_in(4) { self.random.below(2000) as usize } else { 1 << 20 };
+        self.stores[client] = self.clients[client].session.export(room);
+        self.note(&format!("client {client} stores {} bytes", self.stores[client].len()));
+    }
+
     pub(crate) fn restart_client(&mut self, client: usize) -> Result<(), Failure> {
-        self.note(&format!("client {client} is started anew"));
+        let has_store = self.random.once_in(2);
+        self.note(&format!("client {client} is started anew{}", if has_store { ", with its store" } else { "" }));
+        self.wake_up(client);
         self.check_settled(client)?;
         self.cut(client);
         self.lives += 1;
         let seed = self.random.number();
         let (gateways, now) = (self.gateways.len(), Timestamp::from_micros(self.now));
-        self.clients[client] = Client::new(client, self.lives, seed, gateways, now);
+        let mut restarted = Client::new(client, self.lives, seed, gateways, now);
+        if has_store {
+            restarted.start_warm(&self.stores[client], &self.clients[client], now);
+        }
+        restarted.session.connect(now);
+        self.clients[client] = restarted;
         // Transports of the life before mean nothing to this one.
         let old: Vec<ConnectionId> = self.links.keys().filter(|id| id.0 == client).copied().collect();
         for id in old {
@@ -464,6 +530,10 @@ impl World {
             client.is_slow = false;
         }
         self.down_until.fill(0);
+        for client in 0..self.clients.len() {
+            self.wake_up(client);
+            self.clients[client].session.handle_input(Input::Signal(Signal::Resumed), Timestamp::from_micros(self.now));
+        }
         for gateway in &self.gateways {
             gateway.horizon.set_delay(0);
         }
