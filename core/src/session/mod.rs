@@ -119,6 +119,8 @@ pub struct Session {
     asks_late: bool,
     /// Until all subscriptions are up to date again after a reconnect.
     returning: Option<Returning>,
+    /// What came of the last return, if the connection was lost again before it was done.
+    cut_short: Option<Returning>,
     /// When the connection was lost that the session is to come back from.
     lost_at: Option<Timestamp>,
     /// What was imported is complete for these selectors, until it has been taken up.
@@ -167,6 +169,7 @@ impl Session {
             is_resumed: false,
             asks_late: false,
             returning: None,
+            cut_short: None,
             lost_at: None,
             stored: Vec::new(),
             begins_afresh: false,
@@ -371,7 +374,9 @@ impl Session {
             // The marks have moved on without what nobody has claimed.
             self.drop_unclaimed();
         }
-        self.returning = None;
+        if let Some(returning) = self.returning.take() {
+            self.cut_short = Some(returning);
+        }
         self.is_resumed = false;
         self.subscriptions.disconnect();
         self.replicas.disconnect();

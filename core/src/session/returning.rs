@@ -64,7 +64,10 @@ impl Session {
     /// The gateway has welcomed a session that was connected before.
     pub(super) fn begin_return(&mut self, is_afresh: bool) {
         let pending = self.subscriptions.ids().collect();
-        self.returning = Some(Returning { pending, is_afresh, ..Returning::default() });
+        // What was told in a return that was cut short is not told again, and belongs to what came of being away.
+        let before = self.returning.take().or(self.cut_short.take()).unwrap_or_default();
+        let is_afresh = is_afresh || before.is_afresh;
+        self.returning = Some(Returning { pending, is_afresh, ..before });
         self.end_return_if_done();
     }
 

@@ -268,6 +268,61 @@ fn a_log_that_began_anew_is_told_from_the_beginning_and_said_to_be() {
     world.assert_replicas(&["**"]);
 }
 
+/// A session whose return is cut short: of the messages on its next connection, only so many get through.
+fn cut_short(world: &mut World, messages: u32) {
+    let left = Cell::new(messages);
+    world.tamper = Some(Box::new(move |message| {
+        if left.get() == 0 {
+            message.clear();
+        }
+        left.set(left.get().saturating_sub(1));
+    }));
+    world.advance(Duration::from_millis(300));
+    assert!(world.session.is_live() && outcomes(world).is_empty(), "{:?}", world.events);
+    world.tamper = None;
+    world.cut();
+    world.advance(Duration::from_secs(1));
+}
+
+#[test]
+fn a_new_log_is_said_to_be_when_the_return_to_it_was_cut_short() {
+    let (mut world, _) = told();
+    world.batch = 1024;
+    world.cut();
+    world.gateway.restart();
+    for topic in 0..40 {
+        world.gateway.set(&format!("topic/{topic}"), &long(topic));
+    }
+    cut_short(&mut world, 2);
+    assert!(matches!(outcomes(&world)[..], [(_, ResumeOutcome::Afresh)]), "{:?}", outcomes(&world));
+    world.assert_replicas(&["**"]);
+}
+
+#[test]
+fn gaps_are_named_in_the_outcome_when_the_return_was_cut_short() {
+    let mut world = World::new();
+    world.gateway.kept_events = 1;
+    world.connect();
+    world.gateway.append("e", &text("event 1"));
+    let id = world.subscribe("**");
+    world.told(id);
+    world.events.clear();
+    world.batch = 1024;
+    world.cut();
+    for number in 2..=5 {
+        world.gateway.append("e", &text(&format!("event {number}")));
+    }
+    for topic in 0..40 {
+        world.gateway.set(&format!("topic/{topic}"), &long(topic));
+    }
+    cut_short(&mut world, 3);
+    let told = world.told(id);
+    assert_eq!(told.iter().filter(|told| told.starts_with("e?")).collect::<Vec<_>>(), ["e?2-4"]);
+    let missed = vec![MissedEvents { path: Path::new("e").unwrap(), first: 2, last: 4 }];
+    let [(_, outcome)] = &outcomes(&world)[..] else { panic!("{:?}", world.events) };
+    assert_eq!(*outcome, ResumeOutcome::Gaps { missed, more: 0 });
+}
+
 #[test]
 fn events_that_are_missing_are_named_in_the_outcome() {
     let mut world = World::new();

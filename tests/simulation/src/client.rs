@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use outpour_core::session::{
-    Event, Publication, PublicationChange, PublishTicket, Session, SessionConfig, StreamId, SubscribeOptions, Update,
-    UpdateKind,
+    Event, Publication, PublicationChange, PublishTicket, ResumeOutcome, Session, SessionConfig, StreamId,
+    SubscribeOptions, Update, UpdateKind,
 };
 use outpour_core::wire::{Condition, HistoryStart};
 use outpour_core::{Epoch, ErrorCode, Path, PublisherId, Selector, SubscriptionId, Timestamp, Value, Version};
+
+use crate::model::Ever;
 
 /// How many updates wait for a slow application.
 const MAILBOX: usize = 8;
@@ -35,6 +37,8 @@ pub struct Client {
     pub loses_every: Option<u64>,
     taken: u64,
     epoch: Option<Epoch>,
+    /// Whether the log has begun anew since it last resumed.
+    is_anew: bool,
     /// Why the session was last without a connection.
     pub last_error: String,
 }
@@ -91,6 +95,7 @@ impl Client {
             loses_every: None,
             taken: 0,
             epoch: None,
+            is_anew: false,
             last_error: String::new(),
         }
     }
@@ -145,11 +150,19 @@ impl Client {
     ///
     /// # Errors
     /// If it breaks a promise.
-    pub fn listen(&mut self) -> Result<(), String> {
+    pub fn listen(&mut self, ever: &Ever) -> Result<(), String> {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Connected { epoch } if self.epoch != Some(epoch) => {
+                    self.is_anew = self.epoch.is_some();
                     self.epoch = Some(epoch);
+                }
+                Event::Resumed { outcome, .. } => {
+                    // Another life of the log has nothing to go on from.
+                    let is_anew = std::mem::take(&mut self.is_anew);
+                    if is_anew != (outcome == ResumeOutcome::Afresh) {
+                        return Err(format!("it resumed with {outcome:?}, in another life of the log: {is_anew}"));
+                    }
                 }
                 Event::Disconnected { code, detail, .. } | Event::Closed { code, detail } => {
                     self.last_error = format!("{code}: {detail}");
@@ -169,20 +182,20 @@ impl Client {
             }
         }
         while self.session.poll_readable().is_some() {}
-        if self.is_slow { Ok(()) } else { self.read(usize::MAX) }
+        if self.is_slow { Ok(()) } else { self.read(usize::MAX, ever) }
     }
 
     /// Has the application take up to `count` updates of each subscription.
     ///
     /// # Errors
     /// If an update breaks a promise.
-    pub fn read(&mut self, count: usize) -> Result<(), String> {
+    pub fn read(&mut self, count: usize, ever: &Ever) -> Result<(), String> {
         for (id, following) in &mut self.following {
             for _ in 0..count {
                 let Some(update) = self.session.take_update(*id) else { break };
                 self.taken += 1;
                 if self.loses_every.is_none_or(|every| !self.taken.is_multiple_of(every)) {
-                    following.take(&update)?;
+                    following.take(&update, ever)?;
                 }
             }
         }
@@ -191,7 +204,7 @@ impl Client {
 }
 
 impl Following {
-    fn take(&mut self, update: &Update) -> Result<(), String> {
+    fn take(&mut self, update: &Update, ever: &Ever) -> Result<(), String> {
         let path = update.path.as_str();
         if !self.selector.matches(path) {
             return Err(format!("{path} was told to a subscriber of {}", self.selector));
@@ -206,6 +219,7 @@ impl Following {
                 if *version < told.version {
                     return Err(format!("{path} went back from {} to {version}", told.version));
                 }
+                ever.check((update.epoch, *version), path, value.bytes(), None)?;
                 told.version = *version;
                 told.value = value.bytes().to_vec();
             }
@@ -218,6 +232,7 @@ impl Following {
                 {
                     return Err(format!("event {sequence} of {path} came after event {last} without a gap"));
                 }
+                ever.check((update.epoch, *version), path, value.bytes(), Some(*sequence))?;
                 told.version = *version;
                 told.sequence = Some(*sequence);
                 told.value = value.bytes().to_vec();

@@ -73,6 +73,12 @@ impl SharedLog {
         Self { shared: Arc::new(Mutex::new(Records { epoch: Epoch(epoch), records: Vec::new() })) }
     }
 
+    /// Its life.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).epoch
+    }
+
     /// A gateway's way to it.
     #[must_use]
     pub fn reader(&self, horizon: Horizon) -> Reader {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use outpour_core::{TopicKind, TopicNumber, Version};
+use outpour_core::{Epoch, TopicKind, TopicNumber, Version};
 use outpour_server::broker::Outcome;
 
 /// What a topic is.
@@ -18,9 +18,49 @@ pub struct Topic {
     pub sequence: u64,
 }
 
+/// Every value and event there ever was, by the life of the log and the version.
+#[derive(Debug, Default)]
+pub struct Ever(HashMap<(Epoch, Version), Said>);
+
+#[derive(Debug)]
+struct Said {
+    path: String,
+    value: Vec<u8>,
+    sequence: u64,
+}
+
+impl Ever {
+    /// Whether what an application is told was ever so. A delta that was applied to a wrong base shows here even if the next
+    /// value covers it up.
+    ///
+    /// # Errors
+    /// If it was not.
+    pub fn check(
+        &self,
+        (epoch, version): (Epoch, Version),
+        path: &str,
+        value: &[u8],
+        sequence: Option<u64>,
+    ) -> Result<(), String> {
+        let said =
+            self.0.get(&(epoch, version)).ok_or_else(|| format!("{path} was told version {version} of nothing"))?;
+        if said.path != path || said.value != value || sequence.is_some_and(|sequence| sequence != said.sequence) {
+            let value = String::from_utf8_lossy(value);
+            return Err(format!(
+                "{path} was told {value} as version {version}, event {sequence:?}, which was {said:?}"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// All topics, and what was applied.
 #[derive(Debug, Default)]
 pub struct Model {
+    /// The life of the log.
+    epoch: Epoch,
+    /// Everything there ever was, in this life of the log and those before.
+    pub ever: Ever,
     /// What followed from each record, as the first gateway that applied it said.
     said: BTreeMap<(Version, u8), String>,
     numbers: HashMap<TopicNumber, String>,
@@ -31,6 +71,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// Begins anew, as a log does that was lost.
+    pub fn begin(&mut self, epoch: Epoch) {
+        *self = Self { epoch, ever: std::mem::take(&mut self.ever), ..Self::default() };
+    }
+
     /// The newest record that something followed from.
     #[must_use]
     pub fn head(&self) -> Version {
@@ -74,6 +119,8 @@ impl Model {
                 topic.version = update.version;
                 topic.value = Some(update.value.to_vec());
                 topic.sequence = update.sequence;
+                let said = Said { path: path.clone(), value: update.value.to_vec(), sequence: update.sequence };
+                self.ever.0.insert((self.epoch, update.version), said);
                 *self.applied.entry(update.value.to_vec()).or_default() += 1;
                 Ok(())
             }

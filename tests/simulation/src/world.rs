@@ -89,6 +89,8 @@ impl World {
             clients.iter_mut().for_each(|client| client.loses_every = Some(30));
         }
         let log = SharedLog::new(1);
+        let mut model = Model::default();
+        model.begin(log.epoch());
         let start = |_| {
             let horizon = Horizon::default();
             let mut gateway = Gateway::new(Box::new(log.reader(horizon.clone())), horizon);
@@ -108,7 +110,7 @@ impl World {
             latency: (0..count).map(|_| 100 + random.below(80_000)).collect(),
             sends_early: (0..count).map(|_| random.once_in(2)).collect(),
             random,
-            model: Model::default(),
+            model,
             epoch: 1,
             lives: 0,
             stores: vec![Vec::new(); count],
@@ -318,7 +320,7 @@ impl World {
                     link.send_up(self.now, message);
                 }
             }
-            client.listen()?;
+            client.listen(&self.model.ever)?;
             if !busy {
                 return Ok(());
             }
@@ -503,7 +505,7 @@ impl World {
         for gateway in 0..self.gateways.len() {
             self.start_gateway(gateway, Horizon::default());
         }
-        self.model = Model::default();
+        self.model.begin(self.log.epoch());
         Ok(())
     }
 
