@@ -22,6 +22,10 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let again = session.export(usize::MAX / 2);
+    if again.is_empty() {
+        assert_eq!(session.replicas(&Selector::new("**").unwrap()).count(), 0, "nothing but topics is worth keeping");
+        return;
+    }
     let mut second = fresh();
     second.import(&again, now).unwrap();
     assert_eq!(second.export(usize::MAX / 2), again);
