@@ -198,6 +198,8 @@ impl Session {
             let Some(topic) = self.replicas.get_mut(key) else { continue };
             topic.subscriptions.retain(|subscription| *subscription != id);
             if topic.subscriptions.is_empty() {
+                // What was imported is no longer complete for selectors of this topic.
+                self.stored.retain(|selector| !selector.matches(topic.path.as_str()));
                 self.replicas.remove(key, self.requests);
             }
         }

@@ -83,6 +83,26 @@ fn a_subscription_made_after_the_session_is_connected_goes_on_as_well() {
 }
 
 #[test]
+fn a_subscription_that_is_ended_and_made_again_is_told_from_the_beginning() {
+    for is_connected in [false, true] {
+        let mut world = following();
+        let store = world.session.export(ROOM);
+        world.start_anew(&store);
+        let id = world.subscribe("**");
+        if is_connected {
+            world.session.connect(world.now);
+            world.settle();
+        }
+        world.session.unsubscribe(id, world.now);
+        let id = world.subscribe("**");
+        world.session.connect(world.now);
+        world.settle();
+        assert_eq!(world.told(id).len(), 20, "connected: {is_connected}");
+        world.assert_replicas(&["**"]);
+    }
+}
+
+#[test]
 fn what_no_subscription_claims_is_forgotten_with_the_connection() {
     let mut world = following();
     let store = world.session.export(ROOM);

@@ -32,7 +32,7 @@ pub struct Client {
     /// Publishes without a verdict, and the value of each.
     pub unsettled: BTreeMap<PublishTicket, Vec<u8>>,
     /// Values whose publish was acknowledged, and whether it was applied.
-    pub settled: Vec<(Vec<u8>, bool)>,
+    pub settled: Vec<Settled>,
     /// A deliberate defect: the application loses every thirtieth update or so.
     pub loses_every: Option<u64>,
     taken: u64,
@@ -74,6 +74,17 @@ struct Told {
     sequence: Option<u64>,
 }
 
+/// What became of a publish.
+#[derive(Debug)]
+pub struct Settled {
+    /// What was published; empty for a removal.
+    pub value: Vec<u8>,
+    /// The life of the log that said so, which may be over by the time that it is heard.
+    pub epoch: Option<Epoch>,
+    /// Whether it was applied.
+    pub is_applied: bool,
+}
+
 impl Client {
     /// A client that has yet to connect.
     #[must_use]
@@ -107,6 +118,7 @@ impl Client {
     pub fn start_warm(&mut self, store: &[u8], before: &Self, now: Timestamp) {
         if !store.is_empty() {
             self.session.import(store, now).expect("a store that was written whole");
+            self.epoch = self.session.epoch();
         }
         for following in before.following.values() {
             self.subscribe(following.selector.clone(), None, HistoryStart::All, now);
@@ -170,9 +182,9 @@ impl Client {
                 Event::PublishSettled { ticket, verdict } => {
                     let value = self.unsettled.remove(&ticket).ok_or("a publish was settled twice")?;
                     match verdict {
-                        Ok(_) => self.settled.push((value, true)),
+                        Ok(_) => self.settle(value, true),
                         Err(refusal) if refusal.code.fault() == outpour_core::Fault::Caller => {
-                            self.settled.push((value, false));
+                            self.settle(value, false);
                         }
                         // Closed: nobody knows.
                         Err(_) => {}
@@ -183,6 +195,10 @@ impl Client {
         }
         while self.session.poll_readable().is_some() {}
         if self.is_slow { Ok(()) } else { self.read(usize::MAX, ever) }
+    }
+
+    fn settle(&mut self, value: Vec<u8>, is_applied: bool) {
+        self.settled.push(Settled { value, epoch: self.session.epoch(), is_applied });
     }
 
     /// Has the application take up to `count` updates of each subscription.

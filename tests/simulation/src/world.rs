@@ -9,7 +9,7 @@ use std::time::Duration;
 use outpour_core::session::{Endpoint, Input, Lost, Request, Signal, TransportId};
 use outpour_core::{ErrorCode, Timestamp, TopicKind, Version};
 
-use crate::client::{Client, Opening};
+use crate::client::{Client, Opening, Settled};
 use crate::gateway::{ConnectionId, Gateway};
 use crate::log::{Horizon, SharedLog};
 use crate::model::Model;
@@ -552,7 +552,11 @@ impl World {
     }
 
     fn check_settled(&self, client: usize) -> Result<(), Failure> {
-        for (value, is_applied) in self.clients[client].settled.iter().filter(|(value, _)| !value.is_empty()) {
+        let epoch = self.log.epoch();
+        let settled = self.clients[client].settled.iter();
+        for Settled { value, is_applied, .. } in
+            settled.filter(|settled| !settled.value.is_empty() && settled.epoch.is_none_or(|of| of == epoch))
+        {
             let count = self.model.applied.get(value).copied().unwrap_or(0);
             if count != u32::from(*is_applied) {
                 let value = String::from_utf8_lossy(value);
