@@ -255,7 +255,7 @@ impl Session {
         Some(Replica {
             path: topic.path.clone(),
             value: Value::from_bytes(topic.value_type, topic.value.clone()?).ok()?,
-            version: topic.version,
+            version: topic.told_as.1,
             received: self.link.told(topic.received),
             stale: self.is_stale(topic),
         })

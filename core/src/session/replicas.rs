@@ -37,9 +37,9 @@ pub(super) struct KnownTopic {
     /// The sequence number of the event at the cursor.
     pub(super) sequence: u64,
     pub(super) value: Option<Bytes>,
-    /// The life of the log that the value is of.
-    pub(super) epoch: Epoch,
-    /// The version of the value or newest event that the application was told.
+    /// The life of the log that the value is of, and its version there.
+    pub(super) told_as: (Epoch, Version),
+    /// The version of the value or newest event that the application was told in this epoch.
     pub(super) version: Version,
     /// The sequence number of the newest event that the application was told of; `None` before the
     /// topic was announced in this epoch.
@@ -90,7 +90,7 @@ impl KnownTopic {
             cursor: Version::NONE,
             sequence: 0,
             value: None,
-            epoch: Epoch([0; 16]),
+            told_as: (Epoch([0; 16]), Version::NONE),
             version: Version::NONE,
             told_sequence: None,
             received: Timestamp::ZERO,
@@ -98,6 +98,11 @@ impl KnownTopic {
             bad_snapshots: 0,
             subscriptions: Vec::new(),
         }
+    }
+
+    /// What the hello said of it counts no longer.
+    pub(super) const fn forget_carried(&mut self) {
+        self.carried = 0;
     }
 
     /// Sets the cursor to what the application was told last, which is where a gateway goes on from, and

@@ -94,10 +94,8 @@ impl Session {
             return Vec::new();
         }
         let names: usize = kept.iter().map(|topic| TOPIC_ROOM + topic.path.as_str().len()).sum();
-        let selectors: Vec<&Selector> = {
-            let stored = self.stored.iter().filter(|_| is_fresh);
-            stored.chain(self.subscriptions.resumable()).collect()
-        };
+        let selectors: Vec<&Selector> =
+            if is_fresh { self.stored.iter().collect() } else { self.subscriptions.resumable().collect() };
         let room = selectors.iter().map(|selector| selector.as_str().len() + 5).sum::<usize>() + CHECK_ROOM;
         let is_whole = out.len() + names + room <= max_bytes;
         let selectors = if is_whole { selectors } else { Vec::new() };
@@ -145,7 +143,7 @@ impl Session {
         let store = Store::read(bytes, self.config.max_topics)?;
         for (number, mut topic) in store.topics {
             topic.received = now;
-            topic.epoch = store.epoch;
+            topic.told_as = (store.epoch, topic.version);
             self.replicas.restore(number, topic);
         }
         self.epoch = Some(store.epoch);
@@ -156,11 +154,10 @@ impl Session {
     }
 
     /// Whether a topic is worth keeping: a subscription that is up to date selects it, or one did before the
-    /// program was started anew.
+    /// program was started anew, and nothing has been told since.
     fn is_kept(&self, topic: &KnownTopic, is_fresh: bool) -> bool {
-        let is_unclaimed = topic.subscriptions.is_empty();
         topic.number.is_some()
-            && (is_unclaimed && is_fresh || topic.subscriptions.iter().any(|id| self.subscriptions.is_resumable(*id)))
+            && (is_fresh || topic.subscriptions.iter().any(|id| self.subscriptions.is_resumable(*id)))
     }
 
     /// Forgets what was imported and not claimed.

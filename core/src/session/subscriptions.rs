@@ -155,7 +155,7 @@ impl Session {
             is_asked: false,
         };
         let id = self.subscriptions.insert(subscription).ok_or(ErrorCode::TooManySubscriptions)?;
-        self.show_held(id, selector);
+        self.show_held(id, selector, is_stored);
         if self.link.has_spoken() {
             self.ask_for(id);
         }
@@ -163,16 +163,21 @@ impl Session {
     }
 
     /// A new subscription gets what others have brought already: the gateway tells a topic once.
-    fn show_held(&mut self, id: SubscriptionId, selector: &Selector) {
+    fn show_held(&mut self, id: SubscriptionId, selector: &Selector, is_stored: bool) {
         let keys: Vec<TopicKey> = self.replicas.matching(selector).map(|(key, _)| key).collect();
         for key in keys {
             let stale = self.replicas.get(key).is_some_and(|topic| self.is_stale(topic));
             let Some(topic) = self.replicas.get_mut(key) else { continue };
+            if topic.subscriptions.is_empty() && !is_stored {
+                // Nothing goes on with it: it is there only if it is announced.
+                topic.forget_carried();
+            }
             topic.subscriptions.push(id);
             let held = topic.value.clone().filter(|_| topic.kind == TopicKind::Value);
             if let Some(value) = held.and_then(|bytes| Value::from_bytes(topic.value_type, bytes).ok()) {
-                let kind = UpdateKind::Value { value, version: topic.version };
-                let update = Update { path: topic.path.clone(), kind, epoch: topic.epoch, stale, wire_bytes: 0 };
+                let (epoch, version) = topic.told_as;
+                let kind = UpdateKind::Value { value, version };
+                let update = Update { path: topic.path.clone(), kind, epoch, stale, wire_bytes: 0 };
                 self.deliver(id, update, true);
             }
         }

@@ -177,7 +177,7 @@ impl Session {
         known.version = version;
         known.told_sequence = Some(sequence);
         known.value = Some(bytes);
-        known.epoch = epoch;
+        known.told_as = (epoch, version);
         known.received = arriving.now;
         let kind = UpdateKind::Event { value, version, sequence };
         let update = Update { path: known.path.clone(), kind, epoch, stale: false, wire_bytes: arriving.size };
@@ -241,7 +241,7 @@ impl Session {
         }
         let Ok(value) = Value::from_bytes(known.value_type, bytes.clone()) else { return };
         known.version = version;
-        known.epoch = epoch;
+        known.told_as = (epoch, version);
         let is_first = known.value.replace(bytes).is_none();
         let kind = UpdateKind::Value { value, version };
         let update = Update { path: known.path.clone(), kind, epoch, stale: false, wire_bytes: arriving.size };

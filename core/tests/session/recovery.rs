@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use outpour_core::check::{check, short_check};
-use outpour_core::session::{Event, MissedEvents, PublicationChange, ResumeOutcome, SubscribeOptions};
+use outpour_core::session::{Event, MissedEvents, PublicationChange, ResumeOutcome, SubscribeOptions, UpdateKind};
 use outpour_core::wire::{Ack, ClientFrame, Frames, GatewayFrame, HistoryStart, Refused, RequestRef};
 use outpour_core::{ErrorCode, Path, PublishNumber, Selector, TopicNumber, Value, Version, delta};
 
@@ -321,6 +321,29 @@ fn gaps_are_named_in_the_outcome_when_the_return_was_cut_short() {
     let missed = vec![MissedEvents { path: Path::new("e").unwrap(), first: 2, last: 4 }];
     let [(_, outcome)] = &outcomes(&world)[..] else { panic!("{:?}", world.events) };
     assert_eq!(*outcome, ResumeOutcome::Gaps { missed, more: 0 });
+}
+
+#[test]
+fn a_value_of_the_log_before_keeps_its_version_until_there_is_another() {
+    let (mut world, _) = told();
+    let version = world.session.replica("a").unwrap().version;
+    let epoch = world.session.epoch();
+    world.cut();
+    world.gateway.restart();
+    world.batch = 1;
+    let welcomes = Cell::new(0);
+    world.tamper = Some(Box::new(move |message| {
+        if welcomes.replace(1) > 0 {
+            message.clear();
+        }
+    }));
+    world.advance(Duration::from_millis(300));
+    assert!(world.session.is_live() && world.session.epoch() != epoch);
+    assert_eq!(world.session.replica("a").map(|held| (held.version, held.stale)), Some((version, true)));
+    let id = world.subscribe("a");
+    let [update] = &world.updates(id)[..] else { panic!() };
+    assert_eq!((Some(update.epoch), update.stale), (epoch, true));
+    assert!(matches!(update.kind, UpdateKind::Value { version: told, .. } if told == version));
 }
 
 #[test]

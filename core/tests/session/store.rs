@@ -134,6 +134,37 @@ fn another_selector_is_told_from_the_beginning() {
 }
 
 #[test]
+fn what_was_not_told_anew_yet_is_stored_again() {
+    let mut world = World::connected();
+    world.gateway.set("v/1", &long(1));
+    world.gateway.set("v/2", &long(2));
+    world.subscribe("v/*");
+    let store = world.session.export(ROOM);
+    world.start_anew(&store);
+    world.subscribe("**");
+    let again = world.session.export(ROOM);
+    assert_eq!(again, store);
+    world.start_anew(&again);
+    let id = world.subscribe("v/*");
+    world.session.connect(world.now);
+    world.settle();
+    assert_eq!(world.told(id).len(), 2);
+}
+
+#[test]
+fn a_topic_that_nobody_claimed_and_that_is_gone_is_not_shown_for_good() {
+    let mut world = following();
+    let store = world.session.export(ROOM);
+    world.start_anew(&store);
+    world.session.connect(world.now);
+    world.settle();
+    world.gateway.remove("v/3");
+    let id = world.subscribe("v/3/**");
+    assert!(world.session.replica("v/3").is_none());
+    assert_eq!(world.told(id), [format!("v/3={}", long(3)), "v/3-".into()]);
+}
+
+#[test]
 fn a_store_of_another_life_of_the_log_is_told_from_the_beginning() {
     let mut world = following();
     let store = world.session.export(ROOM);
