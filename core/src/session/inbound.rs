@@ -143,9 +143,14 @@ impl Session {
             self.subscriptions.begin_epoch();
             self.resume_marks.clear();
         }
-        // What this gateway has told begins where the last one's telling ended.
-        self.marks.clone_from(&self.resume_marks);
         self.is_resumed = welcome.resumed && self.has_resumed && !is_afresh;
+        if self.is_resumed {
+            // What this gateway has told begins where the last one's telling ended.
+            self.marks.clone_from(&self.resume_marks);
+        } else {
+            // It tells everything, as far as it knows: it may be behind the one before.
+            self.marks.clear();
+        }
         self.principal = welcome.principal.into();
         self.welcome = Some(Welcome { principal: "", ..welcome });
         self.statistics.connections += 1;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use outpour_core::session::{Event, ResumeOutcome, Session, SessionConfig, StoreError};
-use outpour_core::{PublisherId, Timestamp};
+use outpour_core::{Partition, PublisherId, Selector, Timestamp, Version};
 use proptest::prelude::*;
 
 use crate::world::{World, long, text};
@@ -223,6 +223,23 @@ fn where_there_is_no_room_for_all_values_the_others_are_told_whole() {
     world.settle();
     world.assert_replicas(&["**"]);
     assert!(world.session.export(30).is_empty());
+}
+
+#[test]
+fn a_mark_that_the_gateway_was_not_told_does_not_count() {
+    let world = following();
+    let store = world.session.export(400);
+    let mut world = World::new();
+    for topic in 0..3 {
+        world.gateway.set(&format!("v/{topic}"), &long(topic));
+    }
+    world.start_anew(&store);
+    world.subscribe("**");
+    world.session.connect(world.now);
+    world.settle();
+    let held = world.session.replicas(&Selector::new("**").unwrap()).count();
+    assert!(held >= 3, "{held} topics");
+    assert_eq!(world.session.mark(Partition(0)), Version(3), "this gateway is behind the one before");
 }
 
 #[test]
