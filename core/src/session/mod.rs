@@ -365,7 +365,8 @@ impl Session {
 
     /// Forgets what holds for one connection only.
     fn disconnect(&mut self) {
-        if self.is_live() {
+        let was_live = self.is_live();
+        if was_live {
             // Until every subscription is up to date, the next connection goes on where this one did.
             if self.returning.is_none() {
                 self.resume_marks.clone_from(&self.marks);
@@ -378,7 +379,7 @@ impl Session {
             self.cut_short = Some(returning);
         }
         self.is_resumed = false;
-        self.subscriptions.disconnect();
+        self.subscriptions.disconnect(was_live);
         self.replicas.disconnect();
         self.publishing.disconnect();
         self.fetches.disconnect();

@@ -67,6 +67,7 @@ impl Session {
     /// Writes the hello, and queues what has to be said of subscriptions. `false` if it is longer than
     /// `limit`.
     fn write_hello(&mut self, may_resume: bool, limit: usize, message: &mut Vec<u8>) -> bool {
+        self.subscriptions.claim_stored();
         let resume = if may_resume { self.settle_resume_point() } else { None };
         self.has_resumed = resume.is_some();
         self.asks_late = resume.is_none() && self.subscriptions.any_resumable();

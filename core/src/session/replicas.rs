@@ -206,7 +206,12 @@ impl Replicas {
         carries: impl Fn(&KnownTopic) -> bool,
     ) -> impl Iterator<Item = (TopicNumber, Partition, Option<Version>)> {
         let connection = self.connection;
-        self.topics.iter_mut().flatten().filter(move |topic| carries(topic)).filter_map(move |topic| {
+        self.topics.iter_mut().flatten().filter_map(move |topic| {
+            // A hello may be written twice: along with the upgrade, which the gateway need not take, and behind it.
+            topic.forget_carried();
+            if !carries(topic) {
+                return None;
+            }
             topic.carried = connection;
             Some((topic.number?, topic.partition, topic.settle()))
         })

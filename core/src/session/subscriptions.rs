@@ -102,11 +102,18 @@ impl Subscriptions {
         self.by_id.values().any(|subscription| subscription.is_resumable)
     }
 
-    /// The connection is gone.
-    pub(super) fn disconnect(&mut self) {
+    /// The connection is gone, or did not come about.
+    pub(super) fn disconnect(&mut self, was_live: bool) {
         for subscription in self.by_id.values_mut() {
             subscription.is_asked = false;
-            subscription.is_stored = false;
+            subscription.is_stored &= !was_live;
+        }
+    }
+
+    /// A hello is to be written: what was imported for a subscription counts from now on.
+    pub(super) fn claim_stored(&mut self) {
+        for subscription in self.by_id.values_mut() {
+            subscription.is_resumable |= subscription.is_stored;
         }
     }
 

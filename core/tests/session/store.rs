@@ -165,6 +165,35 @@ fn a_topic_that_nobody_claimed_and_that_is_gone_is_not_shown_for_good() {
 }
 
 #[test]
+fn a_hello_that_is_written_twice_counts_as_it_was_said_last() {
+    let mut world = following();
+    let store = world.session.export(ROOM);
+    world.gateway.remove("v/3");
+    world.start_anew(&store);
+    let first = world.subscribe("**");
+    world.subscribe("*/**");
+    world.session.connect(world.now);
+    world.session.unsubscribe(first, world.now);
+    world.settle();
+    assert!(world.session.replica("v/3").is_none());
+}
+
+#[test]
+fn a_value_that_had_no_room_is_told_to_whoever_subscribes_while_connecting() {
+    let mut world = World::connected();
+    world.gateway.set("v", &long(1));
+    world.subscribe("**");
+    let whole = world.session.export(ROOM);
+    let store = world.session.export(whole.len());
+    assert!(store.len() < whole.len(), "the value has no room beside what is set aside for names");
+    world.start_anew(&store);
+    world.session.connect(world.now);
+    let id = world.subscribe("**");
+    world.settle();
+    assert_eq!(world.told(id), [format!("v={}", long(1))]);
+}
+
+#[test]
 fn a_store_of_another_life_of_the_log_is_told_from_the_beginning() {
     let mut world = following();
     let store = world.session.export(ROOM);
