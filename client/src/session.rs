@@ -306,6 +306,19 @@ impl Session {
         self.handle.shared.lock().core.statistics()
     }
 
+    /// How long the gateway took to answer last; `None` before it was asked. The session asks along with what
+    /// it says, at the most once in a heartbeat, and on [`ping`](Self::ping).
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.handle.shared.lock().core.round_trip()
+    }
+
+    /// Asks the gateway for a sign of life, to know the [`round_trip`](Self::round_trip) as it is now. A gateway
+    /// that does not answer within two heartbeats is given up. Nothing without a connection.
+    pub fn ping(&self) {
+        self.handle.shared.ask(|state, _| state.core.ping());
+    }
+
     /// Closes the session in order: waits up to five seconds for the verdicts on what was
     /// published, says goodbye, and returns when the session is over.
     pub async fn close(&self) {

@@ -23,6 +23,7 @@ fn names(message: &[u8]) -> Vec<&'static str> {
     let name = |frame| match frame {
         Ok(Some(ClientFrame::Hello(_))) => "hello",
         Ok(Some(ClientFrame::Subscribe(_))) => "subscribe",
+        Ok(Some(ClientFrame::Ping { .. })) => "ping",
         Ok(Some(ClientFrame::Publish(_))) => "publish",
         _ => "another",
     };
@@ -82,7 +83,7 @@ async fn offered_and_sent(subprotocol: &'static str) -> Result<(Vec<u8>, Vec<Vec
 async fn what_was_taken_along_with_the_request_is_not_sent_again() -> Result {
     let (offered, sent) = offered_and_sent(EARLY).await?;
     assert_eq!(names(&offered), ["hello"], "it dials before it is asked for more");
-    assert_eq!(sent.iter().map(|message| names(message)).collect::<Vec<_>>(), [["subscribe", "publish"]]);
+    assert_eq!(sent.iter().map(|message| names(message)).collect::<Vec<_>>(), [["ping", "subscribe", "publish"]]);
     Ok(())
 }
 
@@ -92,7 +93,7 @@ async fn what_was_not_taken_is_sent_as_ever() -> Result {
     assert_eq!(names(&offered), ["hello"]);
     assert_eq!(
         sent.iter().map(|message| names(message)).collect::<Vec<_>>(),
-        [vec!["hello", "subscribe"], vec!["publish"]]
+        [vec!["hello", "subscribe"], vec!["ping", "publish"]]
     );
     Ok(())
 }

@@ -51,6 +51,18 @@ async fn a_topic_is_followed_from_its_current_value_on() -> Result {
 }
 
 #[tokio::test]
+async fn the_round_trip_is_measured() -> Result {
+    let (_gateway, session) = pair().await?;
+    session.set("a", 1).await?;
+    session.ping();
+    // What is asked for after the ping is answered after it.
+    session.get("a").await?;
+    let round_trip = session.round_trip().ok_or("nothing was measured")?;
+    assert!(round_trip < Duration::from_secs(60));
+    Ok(())
+}
+
+#[tokio::test]
 async fn conditions_are_judged_by_the_gateway() -> Result {
     let (_gateway, session) = pair().await?;
     let first = session.set("a", 1).if_absent().await?;

@@ -47,9 +47,14 @@ impl Fetches {
         }
     }
 
+    /// Whether there is one to ask for.
+    pub(super) fn is_due(&self) -> bool {
+        self.asked.len() < AT_ONCE && !self.waiting.is_empty()
+    }
+
     /// The next one to ask, if it is its turn.
     fn next(&mut self) -> Option<FetchId> {
-        if self.asked.len() >= AT_ONCE {
+        if !self.is_due() {
             return None;
         }
         let id = self.waiting.pop_front()?;

@@ -11,6 +11,7 @@ use super::config::SessionConfig;
 use super::endpoints::{Endpoint, Endpoints};
 use super::event::{Event, Input, Lost, Request, TimerReason, TransportId};
 use super::handover::Handover;
+use super::pings::Pings;
 use crate::error::{ErrorCode, Fault};
 use crate::time::Timestamp;
 use crate::wire::{ClientFrame, Goodbye};
@@ -78,9 +79,7 @@ pub(super) struct Link {
     /// Attempts since the last connection.
     attempts: u32,
     last_transport: u64,
-    /// A ping that is to be sent.
-    pub(super) ping: Option<u64>,
-    pub(super) last_ping: u64,
+    pub(super) pings: Pings,
     /// When a hint last made the session dial.
     pub(super) hinted_at: Option<Timestamp>,
     /// Time never runs backwards here, whatever the driver says.
@@ -102,8 +101,7 @@ impl Link {
             is_moving: false,
             attempts: 0,
             last_transport: 0,
-            ping: None,
-            last_ping: 0,
+            pings: Pings::default(),
             hinted_at: None,
             now,
             ahead: Duration::ZERO,
@@ -234,7 +232,8 @@ impl Link {
         };
         let parting = self.parting.as_ref().map(|parting| (parting.until, TimerReason::Close));
         let handover = self.handover.as_ref().map(Handover::poll_timeout);
-        phase.into_iter().chain(parting).chain(handover).min_by_key(|(deadline, _)| *deadline)
+        let ping = self.pings.poll_timeout().map(|deadline| (deadline, TimerReason::Silence));
+        phase.into_iter().chain(ping).chain(parting).chain(handover).min_by_key(|(deadline, _)| *deadline)
     }
 }
 

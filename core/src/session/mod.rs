@@ -16,6 +16,7 @@ mod inbound;
 mod link;
 mod mailbox;
 mod outbound;
+mod pings;
 mod publishing;
 mod replicas;
 mod returning;
@@ -386,6 +387,6 @@ impl Session {
         self.outgoing.clear();
         self.repairs.clear();
         self.pong = None;
-        self.link.ping = None;
+        self.link.pings.disconnect();
     }
 }

@@ -18,7 +18,8 @@ impl Session {
     /// it over. To be called only while that can take bytes: what changes until then is written as it
     /// is by then.
     #[must_use]
-    pub fn poll_transmit(&mut self, message: &mut Vec<u8>, _now: Timestamp) -> Option<TransportId> {
+    pub fn poll_transmit(&mut self, message: &mut Vec<u8>, now: Timestamp) -> Option<TransportId> {
+        self.link.advance(now);
         let transport = match self.link.take_last_message(message) {
             Some(transport) => transport,
             None => {
@@ -107,9 +108,11 @@ impl Session {
         if let Some(token) = self.pong.take() {
             ClientFrame::Pong { token }.encode(message);
         }
-        if let Some(token) = self.link.ping.take() {
-            ClientFrame::Ping { token }.encode(message);
-        }
+        let says_more = !self.outgoing.is_empty()
+            || !self.repairs.is_empty()
+            || self.fetches.is_due()
+            || self.publishing.is_due(welcome.max_in_flight);
+        self.write_ping(says_more, message);
         self.write_subscriptions(limit, message);
         while message.len() < limit
             && let Some(topic) = self.repairs.pop_first()

@@ -11,9 +11,9 @@ use crate::error::ErrorCode;
 use crate::time::Timestamp;
 
 /// How long a gateway gets to show that it is there, when there is reason to doubt.
-const PROBE: Duration = Duration::from_secs(3);
+pub(super) const PROBE: Duration = Duration::from_secs(3);
 /// A tick that comes so much too late came out of a sleep, or the clock has jumped.
-const LATE: Duration = Duration::from_secs(1);
+pub(super) const LATE: Duration = Duration::from_secs(1);
 /// At the most how often hints make a session dial.
 const HINT_INTERVAL: Duration = Duration::from_secs(1);
 /// An attempt that is so old when a hint comes is begun anew, even if it was begun on one.
@@ -71,8 +71,7 @@ impl Session {
             if is_late || !*is_probing {
                 *silent_at = if is_late { now + PROBE } else { (*silent_at).min(now + PROBE) };
                 *is_probing = true;
-                self.link.last_ping += 1;
-                self.link.ping = Some(self.link.last_ping);
+                self.link.pings.ask();
             }
         }
     }
@@ -88,7 +87,7 @@ impl Session {
 
     pub(super) fn handle_pong(&mut self, token: u64, now: Timestamp) {
         if let Phase::Live { is_probing, .. } = &mut self.link.phase
-            && token == self.link.last_ping
+            && self.link.pings.answer(token, now)
         {
             *is_probing = false;
             self.note_heard(now);
@@ -145,6 +144,7 @@ impl Session {
             }
             _ => {}
         }
+        self.tick_pings(now);
         self.tick_handover(now);
     }
 }

@@ -19,6 +19,7 @@ mod journeys;
 mod lifecycle;
 mod merging;
 mod moving;
+mod pings;
 mod properties;
 mod publishing;
 mod recovery;

@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) asked: Vec<(CredentialsId, bool)>,
     /// Whether messages get through; the ends do not learn of it if not.
     pub(crate) silent: bool,
+    /// Whether nothing that the session says gets there, although it hears the gateway.
+    pub(crate) unheard: bool,
     /// Whether the session may send.
     pub(crate) blocked: bool,
     /// Whether the gateway may not send.
@@ -68,6 +70,7 @@ impl World {
             provided: None,
             asked: Vec::new(),
             silent: false,
+            unheard: false,
             blocked: false,
             stalled: false,
             batch: 16 << 10,
@@ -235,7 +238,7 @@ impl World {
             assert!(message.is_empty());
             return false;
         };
-        if !self.silent {
+        if !self.silent && !self.unheard {
             self.gateway.handle_message(id, &message, self.now);
         }
         true

@@ -34,6 +34,23 @@ async fn a_blackhole_is_noticed_within_two_heartbeats() {
 }
 
 #[tokio::test]
+async fn a_dead_way_up_is_noticed_by_whoever_says_something() {
+    let gateway = Gateway::lively().await;
+    let proxy = Proxy::start(gateway.address).await;
+    let publisher = eager(&proxy.url()).connect().await.unwrap();
+    publisher.set("v", Value::json("1")).await.unwrap();
+
+    // The gateway's heartbeats still come.
+    proxy.set_flow_of(0, Direction::Up, Flow::Stalled);
+    let since = Instant::now();
+    publisher.set("v", Value::json("2")).await.unwrap();
+    let noticed = since.elapsed();
+    // A heartbeat until there may be another ping, and two for its answer.
+    assert!(noticed <= HEARTBEAT * 3 + SLACK, "noticed after {noticed:?}");
+    assert_eq!(proxy.connections().len(), 2);
+}
+
+#[tokio::test]
 async fn a_stall_shorter_than_two_heartbeats_is_no_disconnect() {
     let gateway = Gateway::start(&[], &[("OUTPOUR_LIMITS_HEARTBEAT", "60s")]).await;
     let proxy = Proxy::start(gateway.address).await;
