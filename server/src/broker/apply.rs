@@ -17,7 +17,7 @@ use crate::log::Record;
 impl Broker {
     pub(super) fn apply(&mut self, version: Version, record: Record) {
         let (author, number) = (record.author, record.number);
-        let session = self.waiting.remove(&(author, number));
+        let sessions = self.take_waiting(author, number);
         let ack = match self.publishers.settled(author, number) {
             Some(ack) => ack,
             None => {
@@ -34,7 +34,7 @@ impl Broker {
                 self.publishers.settle(author, number, verdict, now)
             }
         };
-        if let Some(session) = session {
+        for session in sessions {
             self.announce(Outcome::Acknowledged { session, ack });
         }
     }

@@ -37,6 +37,8 @@ const READ_LIMIT: usize = 1024;
 
 /// About how many bytes of records are committed together at the most.
 const MAX_BATCH_BYTES: usize = 4 << 20;
+/// How many sendings of one publish are remembered while its verdict is awaited.
+const MAX_SENDINGS: usize = 16;
 
 /// How many verdicts are remembered of all publishers: each takes about 24 bytes.
 const MAX_VERDICTS_KEPT: usize = 4_000_000;
@@ -85,6 +87,8 @@ pub struct Broker {
     /// What the next checkpoint is to keep, as far as it has been copied.
     snapshot: Option<Snapshot>,
     waiting: HashMap<(PublisherId, PublishNumber), SessionId, foldhash::fast::RandomState>,
+    /// Those that sent the same once more.
+    also_waiting: HashMap<(PublisherId, PublishNumber), Vec<SessionId>, foldhash::fast::RandomState>,
     /// The records appended since the last commit.
     appended: Vec<(PublisherId, PublishNumber)>,
     appended_bytes: usize,
@@ -125,6 +129,7 @@ impl Broker {
             publishers: state.publishers,
             snapshot: None,
             waiting: HashMap::default(),
+            also_waiting: HashMap::default(),
             appended: Vec::new(),
             appended_bytes: 0,
             refusing: false,
@@ -180,9 +185,17 @@ impl Broker {
             self.commit();
             return self.refuse(session, number, code);
         }
-        // Sent twice within a batch: each sending gets the verdict.
+        // Sent twice before it is applied, the second time usually over another connection: each sending gets the verdict.
         if self.waiting.contains_key(&(author, number)) {
             self.commit();
+            // A log that others write to as well may not have come to it yet.
+            if self.waiting.contains_key(&(author, number)) {
+                let others = self.also_waiting.entry((author, number)).or_default();
+                if others.len() == MAX_SENDINGS {
+                    others.remove(0);
+                }
+                return others.push(session);
+            }
         }
         if let Some(ack) = self.publishers.settled(author, number) {
             self.commit();
@@ -220,7 +233,7 @@ impl Broker {
         }
         if committed.is_err() {
             for (author, number) in &appended {
-                if let Some(session) = self.waiting.remove(&(*author, *number)) {
+                for session in self.take_waiting(*author, *number) {
                     self.refuse(session, *number, ErrorCode::LogUnavailable);
                 }
             }
@@ -231,6 +244,12 @@ impl Broker {
         if let Err(error) = self.advance() {
             tracing::error!(%error, "the log can't be read back");
         }
+    }
+
+    /// The sessions that wait for the verdict on a publish.
+    fn take_waiting(&mut self, author: PublisherId, number: PublishNumber) -> impl Iterator<Item = SessionId> + use<> {
+        let others = self.also_waiting.remove(&(author, number)).unwrap_or_default();
+        self.waiting.remove(&(author, number)).into_iter().chain(others)
     }
 
     fn refuse(&mut self, session: SessionId, number: PublishNumber, code: ErrorCode) {
