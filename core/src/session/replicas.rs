@@ -44,6 +44,8 @@ pub(super) struct KnownTopic {
     /// The sequence number of the newest event that the application was told of; `None` before the
     /// topic was announced in this epoch.
     pub(super) told_sequence: Option<u64>,
+    /// Whether the application has heard anything of it.
+    pub(super) is_known: bool,
     pub(super) received: Timestamp,
     /// A snapshot has been asked for; deltas until then are of no use.
     pub(super) repairing: bool,
@@ -93,6 +95,7 @@ impl KnownTopic {
             told_as: (Epoch([0; 16]), Version::NONE),
             version: Version::NONE,
             told_sequence: None,
+            is_known: false,
             received: Timestamp::ZERO,
             repairing: false,
             bad_snapshots: 0,

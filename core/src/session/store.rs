@@ -143,6 +143,7 @@ impl Session {
         let store = Store::read(bytes, self.config.max_topics)?;
         for (number, mut topic) in store.topics {
             topic.received = now;
+            topic.is_known = topic.value.is_some();
             topic.told_as = (store.epoch, topic.version);
             self.replicas.restore(number, topic);
         }

@@ -173,7 +173,7 @@ impl Session {
         let bytes = Bytes::copy_from_slice(bytes);
         let value = Value::from_bytes(known.value_type, bytes.clone())
             .map_err(|_| unexpected("an event that is not of its topic's type"))?;
-        let is_first = known.value.is_none();
+        let is_first = !core::mem::replace(&mut known.is_known, true);
         known.version = version;
         known.told_sequence = Some(sequence);
         known.value = Some(bytes);
@@ -242,7 +242,8 @@ impl Session {
         let Ok(value) = Value::from_bytes(known.value_type, bytes.clone()) else { return };
         known.version = version;
         known.told_as = (epoch, version);
-        let is_first = known.value.replace(bytes).is_none();
+        known.value = Some(bytes);
+        let is_first = !core::mem::replace(&mut known.is_known, true);
         let kind = UpdateKind::Value { value, version };
         let update = Update { path: known.path.clone(), kind, epoch, stale: false, wire_bytes: arriving.size };
         self.tell(key, &update, is_first);
@@ -265,7 +266,7 @@ impl Session {
         let missed = MissedEvents { path: known.path.clone(), first: told + 1, last: sequence };
         let kind = UpdateKind::Gap { first: missed.first, last: missed.last };
         let update = Update { path: known.path.clone(), kind, epoch, stale: false, wire_bytes };
-        let is_first = known.value.is_none();
+        let is_first = !core::mem::replace(&mut known.is_known, true);
         self.deliver_to_all(key, &update, is_first);
         self.note_missed(missed);
     }

@@ -347,6 +347,23 @@ fn a_value_of_the_log_before_keeps_its_version_until_there_is_another() {
 }
 
 #[test]
+fn a_removal_is_told_of_a_topic_of_which_only_a_gap_was_told() {
+    let mut world = World::new();
+    world.gateway.kept_events = 1;
+    world.connect();
+    world.gateway.append("e", &text("event 1"));
+    let id = world.subscribe_with("**", &SubscribeOptions { mailbox_count: 1, ..SubscribeOptions::default() });
+    world.cut();
+    for number in 2..=5 {
+        world.gateway.append("e", &text(&format!("event {number}")));
+    }
+    world.advance(Duration::from_secs(1));
+    world.gateway.remove("e");
+    world.settle();
+    assert_eq!(world.told(id), ["e?2-4", "e-"]);
+}
+
+#[test]
 fn events_that_are_missing_are_named_in_the_outcome() {
     let mut world = World::new();
     world.gateway.kept_events = 2;
