@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use crate::wire::ClientFrame;
 
 /// A gateway that sends less than this while a ping goes unanswered is not too busy to answer it.
-const QUIET_BYTES: u64 = 16 << 10;
+const QUIET_BYTES: u64 = 1 << 10;
 
 #[derive(Debug, Default)]
 pub(super) struct Pings {

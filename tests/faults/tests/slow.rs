@@ -15,10 +15,11 @@ async fn slow_networks_lose_nothing() {
     let mut proxies = Vec::new();
     for flow in [Flow::Open, Flow::Delayed(Duration::from_millis(120)), Flow::Throttled(40_000), Flow::Dribbled] {
         let proxy = Proxy::start(gateway.address).await;
+        followers.push(Follower::start(&format!("a subscriber over {flow:?}"), &proxy.url(), "s/**"));
+        // From then on: the WebSocket library takes an answer to its handshake that comes byte by byte for an attack.
+        proxy.until_up(0).await;
         proxy.set_flow(Direction::Up, flow);
         proxy.set_flow(Direction::Down, flow);
-        followers.push(Follower::start(&format!("a subscriber over {flow:?}"), &proxy.url(), "s/**"));
-        proxy.until_up(0).await;
         proxies.push(proxy);
     }
     let mut wanted = BTreeMap::new();
@@ -34,7 +35,10 @@ async fn slow_networks_lose_nothing() {
         follower.until_holding(&wanted).await;
         assert_eq!(follower.witness.missing(), 0);
     }
-    assert!(proxies.iter().all(|proxy| proxy.connections().len() == 1), "slow is not dead");
+    for (proxy, follower) in proxies.iter().zip(&followers) {
+        let (name, connections) = (follower.witness.name(), proxy.connections());
+        assert_eq!(connections.len(), 1, "slow is not dead: {name}, {connections:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
