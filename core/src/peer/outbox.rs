@@ -60,8 +60,6 @@ pub(super) struct Outbox {
     wake: BTreeSet<(Timestamp, TopicNumber)>,
     /// The first changes of those among them that have changed again.
     waiting: BTreeSet<(Version, TopicNumber)>,
-    /// A topic that may have been announced is no longer selected: should it be selected again, the client may hold it.
-    has_let_go: bool,
 }
 
 /// Finds the topics of a long queue.
@@ -84,10 +82,10 @@ impl Dirty {
         self.since.filter(|_| self.what != Owed::Nothing).map(|since| (since, self.topic))
     }
 
-    /// What is owed when `news` comes on top, to a client that may hold the topic from before.
-    fn with(self, news: Self, may_be_known: bool) -> Self {
+    /// What is owed when `news` comes on top.
+    fn with(self, news: Self) -> Self {
         match (self.what, news.what) {
-            (Owed::Announcement, Owed::Removal(_)) if !may_be_known => Self { what: Owed::Nothing, ..self },
+            (Owed::Announcement, Owed::Removal(_)) => Self { what: Owed::Nothing, ..self },
             (_, Owed::Removal(_)) => Self { what: news.what, ..self },
             (Owed::Nothing, _) => news,
             (Owed::Changes, Owed::Announcement) => Self { since: self.since.or(news.since), ..news },
@@ -126,8 +124,7 @@ impl Outbox {
                 dirty.since = owed.since;
             }
         }
-        let may_be_known = self.has_let_go;
-        if !self.change(dirty.topic, |owed| owed.with(dirty, may_be_known)) {
+        if !self.change(dirty.topic, |owed| owed.with(dirty)) {
             self.push(Item::Topic(dirty));
         }
     }
@@ -144,7 +141,6 @@ impl Outbox {
             unannounced = owed.what == Owed::Announcement;
             Dirty { what: Owed::Nothing, ..owed }
         });
-        self.has_let_go |= !unannounced;
         unannounced
     }
 
