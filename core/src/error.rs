@@ -77,6 +77,7 @@ codes! {
     Unauthenticated = 4116, Caller, "unauthenticated", "The client's credentials are missing or unknown to the gateway: check the token.";
     CredentialsExpired = 4117, Caller, "credentials-expired", "The client's credentials have expired: get new ones and connect again.";
     CredentialsFailed = 4118, Caller, "credentials-failed", "The application could not provide credentials: see what its provider says; it is asked again.";
+    ModuleFailed = 4119, Caller, "module-failed", "The WebAssembly module could not be loaded.";
 
     MalformedFrame = 4200, Peer, "malformed-frame", "A frame could not be decoded.";
     UnexpectedFrame = 4201, Peer, "unexpected-frame", "A frame came that is not allowed at this point of the conversation.";

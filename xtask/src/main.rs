@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask test`, `demo`, `bench`, `simulate`, `faults` and `fuzz`.
+//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `simulate`, `faults` and `fuzz`.
 
 mod bench;
 mod demo;
@@ -12,6 +12,7 @@ mod simulate;
 mod size;
 mod test;
 mod tools;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Chore {
     Simulate(simulate::Options),
     /// Fuzz each target for a while
     Fuzz(fuzz::Options),
+    /// Build the npm package: the core as WebAssembly, and the API around it
+    Wasm,
     /// Run the benchmarks whose figures the README quotes
     Bench(bench::Options),
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Chore::Faults(options) => faults::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Simulate(options) => simulate::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(options) => fuzz::run(&project, &options).map(|()| ExitCode::SUCCESS),
+        Chore::Wasm => wasm::build(&project).map(|()| ExitCode::SUCCESS),
         Chore::Bench(options) => bench::run(&project, &options).map(|()| ExitCode::SUCCESS),
     });
     done.unwrap_or_else(|error| {

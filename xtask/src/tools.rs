@@ -11,18 +11,25 @@ use crate::{
     project::{Project, run, succeeds},
 };
 
-/// A cargo subcommand of a fixed version, kept in a folder of its own.
+/// A program of a fixed version that cargo installs, kept in a folder of its own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
+    /// The program.
     name: &'static str,
+    /// The package that it is in.
+    package: &'static str,
     version: &'static str,
 }
 
 /// Checks licences, banned crates and where crates come from.
-pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
+pub(crate) const DENY: Tool = Tool { name: "cargo-deny", package: "cargo-deny", version: "0.20.2" };
 
 /// Builds and runs fuzz targets.
-pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
+pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", package: "cargo-fuzz", version: "0.13.2" };
+
+/// Makes the JavaScript around a WebAssembly module. The same version as of the crate `wasm-bindgen`.
+pub(crate) const WASM_BINDGEN: Tool =
+    Tool { name: "wasm-bindgen", package: "wasm-bindgen-cli", version: "0.2.130" };
 
 impl Tool {
     /// Where the tool is, after it was installed if need be.
@@ -35,9 +42,9 @@ impl Tool {
         if self.is_current(Path::new(self.name)) {
             return Ok(self.name.into());
         }
-        println!("{} {} is missing; it is installed into {} once", self.name, self.version, root.display());
+        println!("{} {} is missing; it is installed into {} once", self.package, self.version, root.display());
         // Unoptimised: it runs for seconds, and is built in a third of the time.
-        let install = ["install", "--debug", "--locked", "--force", self.name, "--version", self.version, "--root"];
+        let install = ["install", "--debug", "--locked", "--force", self.package, "--version", self.version, "--root"];
         run(project.cargo(install).arg(&root))?;
         Ok(path)
     }

@@ -1,0 +1,20 @@
+/**
+ * The entry for places without assets: the WebAssembly module is part of the script.
+ *
+ * @packageDocumentation
+ */
+import bytes from "./wasm/outpour.wasm";
+import { loadModule } from "./module.js";
+import type { ConnectOptions } from "./options.js";
+import { open, type Session } from "./session.js";
+
+export * from "./api.js";
+
+/** Begins a session, like `connect` of `outpour`. */
+export function connect(urls: string | readonly string[], options?: ConnectOptions): Session {
+  return open(
+    { load: () => loadModule(() => bytes as BufferSource), webSocket: async () => globalThis.WebSocket },
+    urls,
+    options,
+  );
+}

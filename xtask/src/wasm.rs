@@ -1,0 +1,60 @@
+//! `cargo xtask wasm`: the core as WebAssembly, and around it the npm package.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use crate::{
+    Result,
+    project::{Project, run, succeeds},
+    tools,
+};
+
+/// Where browsers run.
+const TARGET: &str = "wasm32-unknown-unknown";
+/// The npm package.
+pub(crate) const PACKAGE: &str = "bindings/js";
+
+/// Builds the package into `bindings/js/dist`.
+pub(crate) fn build(project: &Project) -> Result {
+    install_packages(project, PACKAGE)?;
+    module(project)?;
+    npm(project, PACKAGE, &["run", "--silent", "build"])
+}
+
+/// Builds the module and its glue into `bindings/js/src/wasm`.
+fn module(project: &Project) -> Result {
+    tools::add_target(project, TARGET)?;
+    let bindgen = tools::WASM_BINDGEN.locate(project)?;
+    run(&mut project.cargo(["build", "--profile", "wasm", "--package", "outpour-wasm", "--target", TARGET]))?;
+    let built = project.target().join(TARGET).join("wasm/outpour_wasm.wasm");
+    let folder = project.path(PACKAGE).join("src/wasm");
+    // The package says itself where the module lies, so the glue need not.
+    let flags = ["--target", "web", "--omit-default-module-path", "--out-dir"];
+    run(project.command(bindgen).args(flags).arg(&folder).arg(built))?;
+    let (glued, small) = (folder.join("outpour_wasm_bg.wasm"), folder.join("outpour.wasm"));
+    let optimizer = project.path(PACKAGE).join("node_modules/.bin/wasm-opt");
+    let flags = ["-Oz", "--strip-debug", "--strip-producers", "--output"];
+    run(project.command(optimizer).args(flags).arg(&small).arg(&glued))?;
+    for leftover in [glued, folder.join("outpour_wasm_bg.wasm.d.ts")] {
+        fs::remove_file(&leftover).map_err(|error| format!("{} can't be removed: {error}", leftover.display()))?;
+    }
+    Ok(())
+}
+
+/// Installs what a package's lock file names, unless that has been done.
+pub(crate) fn install_packages(project: &Project, package: &str) -> Result {
+    if !succeeds(Command::new("npm").arg("--version")) {
+        tools::install_packages(project, &["nodejs", "npm"])?;
+    }
+    let folder = project.path(package);
+    let lock = |path: PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let wanted = lock(folder.join("package-lock.json"));
+    if wanted.is_some() && lock(folder.join("node_modules/.package-lock.json")) >= wanted {
+        return Ok(());
+    }
+    npm(project, package, &["ci", "--silent", "--no-audit", "--no-fund"])
+}
+
+/// Runs npm in a package.
+pub(crate) fn npm(project: &Project, package: &str, arguments: &[&str]) -> Result {
+    run(project.command("npm").args(arguments).current_dir(project.path(package)))
+}
