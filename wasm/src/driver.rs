@@ -11,7 +11,7 @@ use outpour_core::{Epoch, ErrorCode, Timestamp};
 use wasm_bindgen::prelude::*;
 
 use crate::clock::{Clock, milliseconds};
-use crate::platform::{Host, clear_timeout, set_timeout};
+use crate::platform::{Host, NOTHING, clear_timeout, set_timeout};
 use crate::records::Records;
 use crate::socket::Socket;
 
@@ -104,7 +104,7 @@ impl Driver {
                 me: me.clone(),
                 host,
                 constructor,
-                ignore: Function::new_no_args("").into(),
+                ignore: NOTHING.with(JsValue::clone),
                 tick: Closure::new(tick),
                 is_pumping: Cell::new(false),
                 is_asked_again: Cell::new(false),

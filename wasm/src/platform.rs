@@ -13,6 +13,11 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn ready(this: &Host);
 
+    /// A function that does nothing, whatever it is called with. One made from text would be refused by most pages' content
+    /// security policy.
+    #[wasm_bindgen(thread_local_v2, js_namespace = Function, js_name = prototype)]
+    pub(crate) static NOTHING: JsValue;
+
     #[wasm_bindgen(js_name = setTimeout)]
     pub(crate) fn set_timeout(callback: &Function, milliseconds: f64) -> JsValue;
 
