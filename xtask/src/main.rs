@@ -7,6 +7,7 @@ mod fuzz;
 mod interop;
 mod layers;
 mod mentions;
+mod npm;
 mod project;
 mod simulate;
 mod size;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::{
-    Result, fuzz, interop, layers, mentions,
+    Result, fuzz, interop, layers, mentions, npm,
     project::{Project, run as run_command},
     size, tools,
 };
@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     Step { name: "tests", run: tests },
     Step { name: "deny", run: deny },
     Step { name: "interop", run: interop::check },
+    Step { name: "npm", run: npm::check },
     Step { name: "autobahn", run: autobahn },
     Step { name: "fuzz", run: fuzz::check },
 ];

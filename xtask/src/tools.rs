@@ -28,8 +28,7 @@ pub(crate) const DENY: Tool = Tool { name: "cargo-deny", package: "cargo-deny", 
 pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", package: "cargo-fuzz", version: "0.13.2" };
 
 /// Makes the JavaScript around a WebAssembly module. The same version as of the crate `wasm-bindgen`.
-pub(crate) const WASM_BINDGEN: Tool =
-    Tool { name: "wasm-bindgen", package: "wasm-bindgen-cli", version: "0.2.130" };
+pub(crate) const WASM_BINDGEN: Tool = Tool { name: "wasm-bindgen", package: "wasm-bindgen-cli", version: "0.2.130" };
 
 impl Tool {
     /// Where the tool is, after it was installed if need be.

@@ -544,7 +544,7 @@ function settingsOf(endpoints: readonly string[], options: ConnectOptions): Engi
 
 /** @internal What `connect` does, before anything is loaded: whatever is wrong with the call is thrown at once. */
 export function open(platform: Platform, urls: string | readonly string[], options: ConnectOptions = {}): Session {
-  const endpoints = typeof urls === "string" ? [urls] : [...urls];
+  const endpoints: readonly unknown[] = typeof urls === "string" ? [urls] : Array.isArray(urls) ? urls : [];
   if (endpoints.length === 0) throw errorOf(Codes.badEndpoint, "There is no address.");
   for (const text of endpoints) {
     const url = typeof text === "string" && !/\s/.test(text) ? parse(text) : undefined;
@@ -557,7 +557,7 @@ export function open(platform: Platform, urls: string | readonly string[], optio
   if (figures.some((figure) => figure !== undefined && !(figure > 0 && Number.isFinite(figure)))) {
     throw errorOf(Codes.badOptions, "Times, counts and bytes are numbers above zero.");
   }
-  return new Session(platform, endpoints, options);
+  return new Session(platform, endpoints as readonly string[], options);
 }
 
 function parse(text: string): URL | undefined {
