@@ -34,7 +34,7 @@ impl Records {
         };
         let is_new = *epoch != Some(update.epoch);
         self.u8(kind);
-        self.u8(u8::from(update.stale) * STALE | u8::from(is_new) * NEW_EPOCH);
+        self.u8((u8::from(update.stale) * STALE) | (u8::from(is_new) * NEW_EPOCH));
         self.u8(value_type);
         let path = update.path.as_str();
         self.u16(path.len() as u16);

@@ -11,8 +11,14 @@ use crate::{
 const CORE: [&str; 4] = ["outpour-core", "bytes", "cfg-if", "crc32fast"];
 
 /// The project's crates that a layer may know, itself among them.
-const LAYERS: [(&str, &[&str]); 2] =
-    [("outpour", &["outpour", "outpour-core"]), ("outpour-server", &["outpour-server", "outpour-core"])];
+const LAYERS: [(&str, &[&str]); 3] = [
+    ("outpour", &["outpour", "outpour-core"]),
+    ("outpour-server", &["outpour-server", "outpour-core"]),
+    ("outpour-wasm", &["outpour-wasm", "outpour-core"]),
+];
+
+/// What browsers load is made of these alone: sizes are decided by what is depended on.
+const WASM: [&str; 3] = ["js-sys", "web-sys", "wasm-bindgen"];
 
 /// Where browsers run, and a machine that has no standard library at all: what compiles there needs no clock,
 /// randomness or threads of an operating system.
@@ -38,7 +44,20 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
             return Err(format!("{layer} depends on {stranger}, which is not below it; see ARCHITECTURE.md."));
         }
     }
+    let loaded = direct_dependencies(project, "outpour-wasm")?;
+    if let Some(other) = loaded.iter().find(|name| !CORE.contains(&name.as_str()) && !WASM.contains(&name.as_str())) {
+        return Err(format!(
+            "outpour-wasm depends on {other}; take it out, or add it to the list in xtask/src/layers.rs."
+        ));
+    }
     Ok(Outcome::Passed)
+}
+
+/// What a package names as its dependencies.
+fn direct_dependencies(project: &Project, package: &str) -> Result<Vec<String>> {
+    let what = ["tree", "--package", package, "--edges", "normal", "--depth", "1"];
+    let tree = output(project.cargo(what).args(["--prefix", "none", "--format", "{p}"]))?;
+    Ok(tree.lines().skip(1).filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect())
 }
 
 /// A package and everything it is built with, on whatever system.

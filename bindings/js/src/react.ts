@@ -142,4 +142,4 @@ class Topics<T> {
   }
 }
 
-const NOTHING: ReadonlyMap<string, never> = new Map();
+const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
