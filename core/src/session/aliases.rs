@@ -1,7 +1,6 @@
 //! Paths that are published often, and the short names that they have on one connection.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-
+use super::ordered::Index;
 use crate::path::Path;
 use crate::wire::PublishPath;
 
@@ -11,9 +10,9 @@ const MAX_ALIASES: usize = 1024;
 /// The aliases of one connection: a path gets one the second time it is published.
 #[derive(Debug, Default)]
 pub(super) struct Aliases {
-    given: BTreeMap<Path, u32>,
+    given: Index<Path>,
     /// Published once.
-    seen: BTreeSet<Path>,
+    seen: Index<Path>,
 }
 
 impl Aliases {
@@ -25,16 +24,16 @@ impl Aliases {
     /// How to name a path now.
     pub(super) fn name<'a>(&mut self, path: &'a Path) -> PublishPath<'a> {
         let text = path.as_str().as_bytes();
-        if let Some(alias) = self.given.get(path) {
-            return PublishPath::Alias(*alias);
+        if let Some(alias) = self.given.get(path.as_str()) {
+            return PublishPath::Alias(alias);
         }
-        if self.given.len() < MAX_ALIASES && self.seen.remove(path) {
+        if self.given.len() < MAX_ALIASES && self.seen.remove(path.as_str()).is_some() {
             let alias = self.given.len() as u32;
             self.given.insert(path.clone(), alias);
             return PublishPath::Define(alias, text);
         }
         if self.seen.len() < MAX_ALIASES {
-            self.seen.insert(path.clone());
+            self.seen.insert(path.clone(), 0);
         }
         PublishPath::Whole(text)
     }

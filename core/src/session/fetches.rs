@@ -1,11 +1,12 @@
 //! Questions asked once: current values, or past events.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Session;
 use super::event::{Event, FetchedItem};
+use super::ordered::{Numbers, Table};
 use crate::error::ErrorCode;
 use crate::position::FetchId;
 use crate::selector::Selector;
@@ -29,19 +30,23 @@ struct Fetch {
 /// The fetches that have no answer yet.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
-    by_id: BTreeMap<FetchId, Fetch>,
+    by_id: Table<u64, Fetch>,
     /// To be asked on this connection, in this order.
     waiting: VecDeque<FetchId>,
     /// Asked on this connection, those that were cancelled since too.
-    asked: BTreeSet<FetchId>,
+    asked: Numbers,
     last: u32,
 }
 
 impl Fetches {
+    fn ids(&self) -> impl Iterator<Item = FetchId> {
+        self.by_id.keys().map(|id| FetchId(*id as u32))
+    }
+
     /// The connection is gone: all are to be asked anew.
     pub(super) fn disconnect(&mut self) {
         self.asked.clear();
-        self.waiting = self.by_id.keys().copied().collect();
+        self.waiting = self.ids().collect();
         for fetch in self.by_id.values_mut() {
             fetch.items = Vec::new();
         }
@@ -58,15 +63,17 @@ impl Fetches {
             return None;
         }
         let id = self.waiting.pop_front()?;
-        self.asked.insert(id);
+        self.asked.insert(id.0.into(), 0);
         Some(id)
     }
 
     /// Gives up on all of them.
-    pub(super) fn abandon(&mut self) -> impl Iterator<Item = FetchId> {
+    pub(super) fn abandon(&mut self) -> Vec<FetchId> {
         self.waiting.clear();
         self.asked.clear();
-        core::mem::take(&mut self.by_id).into_keys()
+        let ids: Vec<FetchId> = self.ids().collect();
+        self.by_id.clear();
+        ids
     }
 }
 
@@ -96,21 +103,21 @@ impl Session {
         let fetches = &mut self.fetches;
         fetches.last = fetches.last.checked_add(1).ok_or(ErrorCode::QueueFull)?;
         let id = FetchId(fetches.last);
-        fetches.by_id.insert(id, Fetch { selector: selector.clone(), history, limit, items: Vec::new() });
+        fetches.by_id.insert(id.0.into(), Fetch { selector: selector.clone(), history, limit, items: Vec::new() });
         fetches.waiting.push_back(id);
         Ok(id)
     }
 
     /// Wants no answer to a fetch any more.
     pub fn cancel_fetch(&mut self, id: FetchId) {
-        self.fetches.by_id.remove(&id);
+        self.fetches.by_id.remove(&id.0.into());
         self.fetches.waiting.retain(|waiting| *waiting != id);
     }
 
     /// Appends the next fetch to a message. `false` if there is none.
     pub(super) fn write_fetch(&mut self, message: &mut Vec<u8>) -> bool {
         let Some(id) = self.fetches.next() else { return false };
-        if let Some(fetch) = self.fetches.by_id.get(&id) {
+        if let Some(fetch) = self.fetches.by_id.get(&id.0.into()) {
             let selector = fetch.selector.as_str().as_bytes();
             ClientFrame::Fetch { id, selector, history: fetch.history, limit: fetch.limit }.encode(message);
         }
@@ -118,7 +125,7 @@ impl Session {
     }
 
     pub(super) fn handle_fetched(&mut self, fetched: &Fetched<'_>) -> Result<(), &'static str> {
-        let Some(fetch) = self.fetches.by_id.get_mut(&fetched.id) else { return Ok(()) };
+        let Some(fetch) = self.fetches.by_id.get_mut(&fetched.id.0.into()) else { return Ok(()) };
         if fetch.items.len() as u64 >= fetch.limit {
             return Err("a fetch was answered with more than its limit");
         }
@@ -135,8 +142,8 @@ impl Session {
     }
 
     pub(super) fn handle_fetch_end(&mut self, id: FetchId, outcome: Result<bool, ErrorCode>) {
-        self.fetches.asked.remove(&id);
-        if let Some(fetch) = self.fetches.by_id.remove(&id) {
+        self.fetches.asked.remove(&id.0.into());
+        if let Some(fetch) = self.fetches.by_id.remove(&id.0.into()) {
             self.push_event(match outcome {
                 Ok(more) => Event::FetchEnded { id, items: fetch.items, more },
                 Err(code) => Event::FetchFailed { id, code },

@@ -74,8 +74,12 @@ impl Session {
             .filter(|(partition, _)| !explicit.iter().any(|(other, _)| other == partition))
             .collect::<Vec<_>>();
         for (partition, version) in implied.into_iter().chain(explicit.iter().copied()) {
-            let mark = self.marks.entry(partition).or_default();
-            *mark = (*mark).max(version);
+            match self.marks.get_mut(&partition.0.into()) {
+                Some(mark) => *mark = (*mark).max(version),
+                None => {
+                    self.marks.insert(partition.0.into(), version);
+                }
+            }
         }
     }
 

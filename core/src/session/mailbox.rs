@@ -1,8 +1,9 @@
 //! Updates on their way to an application that may be slow.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 
 use super::event::{Update, UpdateKind};
+use super::ordered::Table;
 use crate::path::Path;
 
 /// The updates of one subscription that the application has not taken yet.
@@ -20,8 +21,8 @@ pub(super) struct Mailbox {
     max_count: usize,
     max_bytes: usize,
     /// What came while there was no room: one entry for each topic.
-    overflow: BTreeMap<Path, Waiting>,
-    order: BTreeMap<u64, Path>,
+    overflow: Table<Path, Waiting>,
+    order: Table<u64, Path>,
     last_ticket: u64,
     /// Whether the application has been told that there is something to take.
     pub(super) announced: bool,
@@ -45,8 +46,8 @@ impl Mailbox {
             bytes: 0,
             max_count,
             max_bytes,
-            overflow: BTreeMap::new(),
-            order: BTreeMap::new(),
+            overflow: Table::new(),
+            order: Table::new(),
             last_ticket: 0,
             announced: false,
         }
@@ -59,11 +60,11 @@ impl Mailbox {
     /// Takes an update in; `is_first` if nothing has been told of its topic before.
     pub(super) fn push(&mut self, update: Update, is_first: bool) {
         // What follows an overflowed update of the same topic must not overtake it.
-        if let Some(waiting) = self.overflow.get_mut(&update.path) {
+        if let Some(waiting) = self.overflow.get_mut(update.path.as_str()) {
             if waiting.is_first && update.kind == UpdateKind::Removed {
                 // It came and went unseen.
                 self.order.remove(&waiting.ticket);
-                self.overflow.remove(&update.path);
+                self.overflow.remove(update.path.as_str());
             } else {
                 waiting.merge(update);
             }
@@ -82,11 +83,11 @@ impl Mailbox {
     pub(super) fn take(&mut self) -> Option<Update> {
         let taken = self.queue.pop_front()?;
         self.bytes -= size(&taken);
-        while let Some((_, path)) = self.order.first_key_value()
-            && let Some(waiting) = self.overflow.get(path)
+        while let Some(path) = self.order.first()
+            && let Some(waiting) = self.overflow.get(path.as_str())
             && self.has_room(waiting.newest.as_ref().map_or(0, size))
-            && let Some((_, path)) = self.order.pop_first()
-            && let Some(waiting) = self.overflow.remove(&path)
+            && let Some(path) = self.order.pop_first()
+            && let Some(waiting) = self.overflow.remove(path.as_str())
         {
             waiting.removal.into_iter().chain(waiting.newest).for_each(|update| self.enqueue(update));
         }

@@ -15,6 +15,7 @@ mod handover;
 mod inbound;
 mod link;
 mod mailbox;
+mod ordered;
 mod outbound;
 mod pings;
 mod publishing;
@@ -35,14 +36,14 @@ pub use event::{
 pub use publishing::{Publication, PublicationChange};
 pub use store::StoreError;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::error::ErrorCode;
 use crate::path::Path;
-use crate::position::{Epoch, Partition, PublisherId, SubscriptionId, TopicNumber, Version};
+use crate::position::{Epoch, Partition, PublisherId, SubscriptionId, Version};
 use crate::selector::Selector;
 use crate::time::Timestamp;
 use crate::value::Value;
@@ -51,6 +52,7 @@ use credentials::Keyring;
 use events::Events;
 use fetches::Fetches;
 use link::{Link, NORMAL_CLOSE, Phase};
+use ordered::{Numbers, Table};
 use publishing::{Publishing, Verdict};
 use replicas::{KnownTopic, Replicas};
 use returning::Returning;
@@ -99,8 +101,8 @@ pub struct Session {
     outgoing: VecDeque<Outgoing>,
     /// How many of these there have been.
     requests: u64,
-    /// The topics of which a snapshot is to be asked for.
-    repairs: BTreeSet<TopicNumber>,
+    /// The numbers of the topics of which a snapshot is to be asked for.
+    repairs: Numbers,
     pong: Option<u64>,
     /// The newest welcome, without its principal.
     welcome: Option<Welcome<'static>>,
@@ -108,10 +110,10 @@ pub struct Session {
     principal: String,
     epoch: Option<Epoch>,
     /// Up to where everything has been told on this connection to the subscriptions that are up to date.
-    marks: BTreeMap<Partition, Version>,
+    marks: Table<u64, Version>,
     /// Up to where it has been told to every subscription that was up to date once: where the next
     /// connection goes on from.
-    resume_marks: BTreeMap<Partition, Version>,
+    resume_marks: Table<u64, Version>,
     /// Whether the hello of this connection said so.
     has_resumed: bool,
     /// Whether the gateway took it up, so that topics which were carried over are not announced.
@@ -159,13 +161,13 @@ impl Session {
             fetches: Fetches::default(),
             outgoing: VecDeque::new(),
             requests: 0,
-            repairs: BTreeSet::new(),
+            repairs: Numbers::new(),
             pong: None,
             welcome: None,
             epoch: None,
             principal: String::new(),
-            marks: BTreeMap::new(),
-            resume_marks: BTreeMap::new(),
+            marks: Table::new(),
+            resume_marks: Table::new(),
             has_resumed: false,
             is_resumed: false,
             asks_late: false,
@@ -298,7 +300,7 @@ impl Session {
     /// Up to where the session has been told everything of a partition, on this connection.
     #[must_use]
     pub fn mark(&self, partition: Partition) -> Version {
-        self.marks.get(&partition).copied().unwrap_or_default()
+        self.marks.get(&partition.0.into()).copied().unwrap_or_default()
     }
 
     /// Who the session is to the gateway; empty for anybody, and before the first welcome.
@@ -357,8 +359,7 @@ impl Session {
         for verdict in verdicts {
             self.settle(verdict);
         }
-        let fetches: Vec<_> = self.fetches.abandon().collect();
-        for id in fetches {
+        for id in self.fetches.abandon() {
             self.push_event(Event::FetchFailed { id, code });
         }
         self.push_event(Event::Closed { code, detail });

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::event::TransportId;
 use super::link::Phase;
 use super::{Outgoing, Session};
+use crate::position::TopicNumber;
 use crate::time::Timestamp;
 use crate::wire::{ClientFrame, Hello, MIN_MESSAGE_BYTES, PROTOCOL_MAJOR, PROTOCOL_MINOR, Welcome};
 
@@ -115,9 +116,9 @@ impl Session {
         self.write_ping(says_more, message);
         self.write_subscriptions(limit, message);
         while message.len() < limit
-            && let Some(topic) = self.repairs.pop_first()
+            && let Some((number, _)) = self.repairs.pop_first()
         {
-            ClientFrame::Repair { topic }.encode(message);
+            ClientFrame::Repair { topic: TopicNumber(number as u32) }.encode(message);
         }
         while message.len() < limit && self.write_fetch(message) {}
         while message.len() < limit && self.publishing.is_due(welcome.max_in_flight) {

@@ -1,6 +1,6 @@
 //! Publishes: queued, numbered, sent, sent again, and settled once.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -8,6 +8,7 @@ use super::Session;
 use super::aliases::Aliases;
 use super::config::{QueueFull, SessionConfig};
 use super::event::{PublishTicket, Refusal, StreamId};
+use super::ordered::Table;
 use crate::check::plain_check;
 use crate::delta::Encoder;
 use crate::error::ErrorCode;
@@ -81,7 +82,7 @@ pub(super) struct Publishing {
     last_number: PublishNumber,
     last_stream: u32,
     /// The newest value of each stream that was applied: what a delta may start from.
-    streams: BTreeMap<StreamId, Option<(PublishNumber, Value)>>,
+    streams: Table<u64, Option<(PublishNumber, Value)>>,
     aliases: Aliases,
     encoder: Encoder,
     scratch: Vec<u8>,
@@ -105,18 +106,18 @@ impl Publishing {
     pub(super) fn open_stream(&mut self) -> StreamId {
         self.last_stream += 1;
         let id = StreamId(self.last_stream);
-        self.streams.insert(id, None);
+        self.streams.insert(id.0.into(), None);
         id
     }
 
     pub(super) fn close_stream(&mut self, id: StreamId) {
-        self.streams.remove(&id);
+        self.streams.remove(&id.0.into());
     }
 
     /// Whether a publish is one that can be queued.
     pub(super) fn check(&self, publication: &Publication) -> Result<(), ErrorCode> {
         match &publication.change {
-            PublicationChange::Stream(id, _) if !self.streams.contains_key(id) => Err(ErrorCode::BadOptions),
+            PublicationChange::Stream(id, _) if !self.streams.contains(&id.0.into()) => Err(ErrorCode::BadOptions),
             _ => Ok(()),
         }
     }
@@ -223,7 +224,7 @@ impl Publishing {
             Some(Base { number: item.number, value: value.clone(), is_chained: item.chained })
         });
         let applied = || {
-            let (number, value) = self.streams.get(&stream)?.clone()?;
+            let (number, value) = self.streams.get(&stream.0.into())?.clone()?;
             Some(Base { number, value, is_chained: false })
         };
         before.or_else(applied).filter(|base| base.value.value_type() == value.value_type())
@@ -249,7 +250,7 @@ impl Publishing {
         };
         if let Some((stream, value)) = item.streamed()
             && verdict.is_ok()
-            && let Some(applied) = self.streams.get_mut(&stream)
+            && let Some(applied) = self.streams.get_mut(&stream.0.into())
         {
             *applied = Some((ack.number, value.clone()));
         }

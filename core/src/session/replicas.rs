@@ -1,10 +1,10 @@
 //! The topics that a session knows, and its copies of them.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::ops::Bound;
 
+use super::ordered::{Index, Slab, Table};
 use crate::path::Path;
 use crate::position::{Epoch, Partition, SubscriptionId, TopicNumber, Version};
 use crate::selector::Selector;
@@ -16,7 +16,7 @@ const KEPT_NUMBERS: usize = 1024;
 
 /// A topic's place in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct TopicKey(usize);
+pub(super) struct TopicKey(u32);
 
 /// A topic as the session holds it: about 300 bytes with what finds it, beside path and value.
 #[derive(Debug)]
@@ -66,10 +66,9 @@ pub(super) enum Numbered {
 /// The topics that a session knows, by path and by their numbers.
 #[derive(Debug)]
 pub(super) struct Replicas {
-    topics: Vec<Option<KnownTopic>>,
-    free: Vec<usize>,
-    by_path: BTreeMap<Path, TopicKey>,
-    by_number: BTreeMap<TopicNumber, Numbered>,
+    topics: Slab<KnownTopic>,
+    by_path: Index<Path>,
+    by_number: Table<u64, Numbered>,
     /// The numbers that were left, in that order; some may have been taken up again.
     left: VecDeque<(u64, TopicNumber)>,
     /// Counts connections.
@@ -122,10 +121,9 @@ impl KnownTopic {
 impl Default for Replicas {
     fn default() -> Self {
         Self {
-            topics: Vec::new(),
-            free: Vec::new(),
-            by_path: BTreeMap::new(),
-            by_number: BTreeMap::new(),
+            topics: Slab::new(),
+            by_path: Index::new(),
+            by_number: Table::new(),
             left: VecDeque::new(),
             // No topic has been announced on the connection before the first.
             connection: 1,
@@ -145,20 +143,20 @@ impl Replicas {
     }
 
     pub(super) fn get(&self, key: TopicKey) -> Option<&KnownTopic> {
-        self.topics.get(key.0)?.as_ref()
+        self.topics.get(key.0)
     }
 
     pub(super) fn get_mut(&mut self, key: TopicKey) -> Option<&mut KnownTopic> {
-        self.topics.get_mut(key.0)?.as_mut()
+        self.topics.get_mut(key.0)
     }
 
     pub(super) fn at(&self, path: &str) -> Option<TopicKey> {
-        self.by_path.get(path).copied()
+        self.by_path.get(path).map(TopicKey)
     }
 
     /// What this number stands for; `None` if it was never announced.
     pub(super) fn numbered(&self, number: TopicNumber) -> Option<Numbered> {
-        self.by_number.get(&number).copied()
+        self.by_number.get(&number.0.into()).copied()
     }
 
     /// The topics that a selector matches, in the order of their paths. Takes time in proportion to
@@ -166,10 +164,10 @@ impl Replicas {
     pub(super) fn matching<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = (TopicKey, &'a KnownTopic)> {
         let prefix = literal_prefix(selector);
         self.by_path
-            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .iter_from(prefix)
             .take_while(move |(path, _)| path.as_str().starts_with(prefix))
             .filter(|(path, _)| selector.matches(path.as_str()))
-            .filter_map(|(_, key)| Some((*key, self.get(*key)?)))
+            .filter_map(|(_, slot)| Some((TopicKey(slot), self.topics.get(slot)?)))
     }
 
     /// The topics that a selector matches and that have not been announced on this connection.
@@ -187,14 +185,14 @@ impl Replicas {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &KnownTopic> {
-        self.topics.iter().flatten()
+        self.topics.iter()
     }
 
     /// Takes in a topic that was known by this number when the program ran last.
     pub(super) fn restore(&mut self, number: TopicNumber, mut topic: KnownTopic) {
         topic.number = Some(number);
         let key = self.insert(topic);
-        self.by_number.insert(number, Numbered::Topic(key));
+        self.by_number.insert(number.0.into(), Numbered::Topic(key));
     }
 
     /// Whether the hello of this connection said where the session is with a topic.
@@ -209,7 +207,7 @@ impl Replicas {
         carries: impl Fn(&KnownTopic) -> bool,
     ) -> impl Iterator<Item = (TopicNumber, Partition, Option<Version>)> {
         let connection = self.connection;
-        self.topics.iter_mut().flatten().filter_map(move |topic| {
+        self.topics.iter_mut().filter_map(move |topic| {
             // A hello may be written twice: along with the upgrade, which the gateway need not take, and behind it.
             topic.forget_carried();
             if !carries(topic) {
@@ -225,26 +223,17 @@ impl Replicas {
         &mut self,
         selects: impl Fn(&KnownTopic) -> bool,
     ) -> impl Iterator<Item = (TopicNumber, Version)> {
-        let told = self.topics.iter_mut().flatten().filter(move |topic| topic.value.is_some() && selects(topic));
+        let told = self.topics.iter_mut().filter(move |topic| topic.value.is_some() && selects(topic));
         told.filter_map(|topic| Some((topic.number?, topic.settle()?)))
     }
 
     /// Takes in a topic that has not been announced on this connection.
     pub(super) fn insert(&mut self, topic: KnownTopic) -> TopicKey {
         let path = topic.path.clone();
-        let key = match self.free.pop() {
-            Some(free) => TopicKey(free),
-            None => {
-                self.topics.push(None);
-                TopicKey(self.topics.len() - 1)
-            }
-        };
-        if let Some(slot) = self.topics.get_mut(key.0) {
-            *slot = Some(topic);
-        }
+        let slot = self.topics.insert(topic);
         self.unannounced += 1;
-        self.by_path.insert(path, key);
-        key
+        self.by_path.insert(path, slot);
+        TopicKey(slot)
     }
 
     /// A topic is announced by its number.
@@ -255,14 +244,13 @@ impl Replicas {
         if core::mem::replace(&mut topic.announced, connection) != connection {
             self.unannounced -= 1;
         }
-        self.by_number.insert(number, Numbered::Topic(key));
+        self.by_number.insert(number.0.into(), Numbered::Topic(key));
     }
 
     /// Drops a topic. Its number, if it has one, stays known, so that late news of it is no fault.
     pub(super) fn remove(&mut self, key: TopicKey, now: u64) -> Option<KnownTopic> {
-        let topic = self.topics.get_mut(key.0)?.take()?;
-        self.free.push(key.0);
-        self.by_path.remove(&topic.path);
+        let topic = self.topics.remove(key.0)?;
+        self.by_path.remove(topic.path.as_str());
         if topic.announced != self.connection {
             self.unannounced -= 1;
         }
@@ -274,15 +262,15 @@ impl Replicas {
 
     /// Nothing selects the topic with this number, after `now` requests.
     pub(super) fn leave(&mut self, number: TopicNumber, now: u64) {
-        if !matches!(self.by_number.get(&number), Some(Numbered::Left(_))) {
-            self.by_number.insert(number, Numbered::Left(now));
+        if !matches!(self.by_number.get(&number.0.into()), Some(Numbered::Left(_))) {
+            self.by_number.insert(number.0.into(), Numbered::Left(now));
             self.left.push_back((now, number));
         }
     }
 
     /// A topic is gone for good, and so is its number.
     pub(super) fn retire(&mut self, number: TopicNumber) {
-        self.by_number.remove(&number);
+        self.by_number.remove(&number.0.into());
     }
 
     /// The gateway has come as far as the request after this many: what was left before it is not
@@ -293,17 +281,23 @@ impl Replicas {
             && left < requests
         {
             self.left.pop_front();
-            if self.by_number.get(&number) == Some(&Numbered::Left(left)) {
-                self.by_number.remove(&number);
-            }
+            self.forget_if_left(number, left);
+        }
+    }
+
+    /// Forgets a number unless it has been taken up again since it was left.
+    fn forget_if_left(&mut self, number: TopicNumber, left: u64) {
+        if self.by_number.get(&number.0.into()) == Some(&Numbered::Left(left)) {
+            self.by_number.remove(&number.0.into());
         }
     }
 
     /// The connection is gone. The next one speaks of topics that are known by the same numbers, but
     /// not of those that were left.
     pub(super) fn disconnect(&mut self) {
-        self.left.clear();
-        self.by_number.retain(|_, numbered| matches!(numbered, Numbered::Topic(_)));
+        while let Some((left, number)) = self.left.pop_front() {
+            self.forget_if_left(number, left);
+        }
         self.connection += 1;
         self.unannounced = self.by_path.len();
     }
@@ -312,7 +306,7 @@ impl Replicas {
     pub(super) fn begin_epoch(&mut self) {
         self.by_number.clear();
         self.left.clear();
-        for topic in self.topics.iter_mut().flatten() {
+        for topic in self.topics.iter_mut() {
             topic.number = None;
             topic.cursor = Version::NONE;
             topic.sequence = 0;
@@ -365,7 +359,7 @@ mod tests {
             replicas.forget_left(u64::from(number));
         }
         assert_eq!(replicas.len(), 0);
-        assert!(replicas.numbers() <= KEPT_NUMBERS + 1 && replicas.topics.len() == 1);
+        assert!(replicas.numbers() <= KEPT_NUMBERS + 1 && replicas.topics.iter().count() == 0);
     }
 
     #[test]

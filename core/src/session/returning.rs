@@ -1,12 +1,12 @@
 //! Going on where a lost connection left off.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Session;
 use super::event::{Event, MissedEvents, ResumeOutcome};
+use super::ordered::Numbers;
 use super::replicas::KnownTopic;
-use crate::position::{ResumePoint, SubscriptionId};
+use crate::position::{Partition, ResumePoint, SubscriptionId};
 
 /// How many gaps are listed one by one.
 const MAX_MISSED: usize = 1000;
@@ -15,7 +15,7 @@ const MAX_MISSED: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Returning {
     /// The subscriptions that are not up to date yet.
-    pending: BTreeSet<SubscriptionId>,
+    pending: Numbers,
     missed: Vec<MissedEvents>,
     more: u64,
     is_afresh: bool,
@@ -28,7 +28,8 @@ impl Session {
     /// told again.
     pub(super) fn settle_resume_point(&mut self) -> Option<ResumePoint> {
         let epoch = self.epoch?;
-        let marks: Vec<_> = self.resume_marks.iter().map(|(partition, mark)| (*partition, *mark)).collect();
+        let marks: Vec<_> =
+            self.resume_marks.iter().map(|(partition, mark)| (Partition(*partition as u32), *mark)).collect();
         let mut point = ResumePoint { epoch, marks, exceptions: Vec::new() };
         let subscriptions = &self.subscriptions;
         // What was imported and not claimed yet may be, on this connection.
@@ -63,7 +64,10 @@ impl Session {
 
     /// The gateway has welcomed a session that was connected before.
     pub(super) fn begin_return(&mut self, is_afresh: bool) {
-        let pending = self.subscriptions.ids().collect();
+        let mut pending = Numbers::new();
+        for id in self.subscriptions.ids() {
+            pending.insert(id.0.into(), 0);
+        }
         // What was told in a return that was cut short is not told again, and belongs to what came of being away.
         let before = self.returning.take().or(self.cut_short.take()).unwrap_or_default();
         let is_afresh = is_afresh || before.is_afresh;
@@ -74,7 +78,7 @@ impl Session {
     /// A subscription is up to date, or has ended.
     pub(super) fn note_returned(&mut self, id: SubscriptionId) {
         if let Some(returning) = &mut self.returning {
-            returning.pending.remove(&id);
+            returning.pending.remove(&id.0.into());
             self.end_return_if_done();
         }
     }

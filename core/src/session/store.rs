@@ -85,8 +85,8 @@ impl Session {
         out.extend_from_slice(&epoch.0);
         write_bytes(&mut out, self.principal.as_bytes());
         write_varint(&mut out, marks.len() as u64);
-        for (partition, version) in marks {
-            write_varint(&mut out, partition.0.into());
+        for (partition, version) in marks.iter() {
+            write_varint(&mut out, *partition);
             write_varint(&mut out, version.0);
         }
         let kept: Vec<&KnownTopic> = self.replicas.iter().filter(|topic| self.is_kept(topic, is_fresh)).collect();
@@ -149,7 +149,9 @@ impl Session {
         }
         self.epoch = Some(store.epoch);
         self.principal = store.principal;
-        self.resume_marks = store.marks.into_iter().collect();
+        for (partition, version) in store.marks {
+            self.resume_marks.insert(partition.0.into(), version);
+        }
         self.stored = store.selectors;
         Ok(())
     }

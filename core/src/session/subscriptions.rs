@@ -1,15 +1,15 @@
 //! Subscriptions: interest in topics that outlives connections.
 
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::config::SubscribeOptions;
 use super::event::{Event, Update, UpdateKind};
 use super::mailbox::Mailbox;
+use super::ordered::Table;
 use super::replicas::TopicKey;
 use super::{Outgoing, Session};
 use crate::error::ErrorCode;
+use crate::path::Path;
 use crate::position::SubscriptionId;
 use crate::selector::Selector;
 use crate::time::Timestamp;
@@ -37,9 +37,9 @@ pub(super) struct Subscription {
 /// The subscriptions of a session, and which of them select a path.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    by_id: BTreeMap<SubscriptionId, Subscription>,
+    by_id: Table<u64, Subscription>,
     /// Those whose selectors have no wildcards, by that path.
-    exact: BTreeMap<String, Vec<SubscriptionId>>,
+    exact: Table<Path, Vec<SubscriptionId>>,
     patterns: Vec<SubscriptionId>,
     last: u32,
 }
@@ -48,23 +48,28 @@ impl Subscriptions {
     fn insert(&mut self, subscription: Subscription) -> Option<SubscriptionId> {
         self.last = self.last.checked_add(1)?;
         let id = SubscriptionId(self.last);
-        match subscription.selector.exact() {
-            Some(path) => self.exact.entry(path.to_string()).or_default().push(id),
+        match exact_path(&subscription.selector) {
             None => self.patterns.push(id),
+            Some(path) => match self.exact.get_mut(path.as_str()) {
+                Some(ids) => ids.push(id),
+                None => {
+                    self.exact.insert(path, Vec::from([id]));
+                }
+            },
         }
-        self.by_id.insert(id, subscription);
+        self.by_id.insert(id.0.into(), subscription);
         Some(id)
     }
 
     fn remove(&mut self, id: SubscriptionId) -> Option<Subscription> {
-        let subscription = self.by_id.remove(&id)?;
-        match subscription.selector.exact() {
+        let subscription = self.by_id.remove(&id.0.into())?;
+        match exact_path(&subscription.selector) {
             None => self.patterns.retain(|other| *other != id),
             Some(path) => {
-                if let Some(ids) = self.exact.get_mut(path) {
+                if let Some(ids) = self.exact.get_mut(path.as_str()) {
                     ids.retain(|other| *other != id);
                     if ids.is_empty() {
-                        self.exact.remove(path);
+                        self.exact.remove(path.as_str());
                     }
                 }
             }
@@ -74,8 +79,9 @@ impl Subscriptions {
 
     /// The subscriptions that select a path.
     pub(super) fn selecting(&self, path: &str) -> Vec<SubscriptionId> {
-        let matches =
-            |id: &&SubscriptionId| self.by_id.get(id).is_some_and(|subscription| subscription.selector.matches(path));
+        let matches = |id: &&SubscriptionId| {
+            self.by_id.get(&id.0.into()).is_some_and(|subscription| subscription.selector.matches(path))
+        };
         let exact = self.exact.get(path).into_iter().flatten();
         exact.chain(self.patterns.iter().filter(matches)).copied().collect()
     }
@@ -85,12 +91,12 @@ impl Subscriptions {
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = SubscriptionId> {
-        self.by_id.keys().copied()
+        self.by_id.keys().map(|id| SubscriptionId(*id as u32))
     }
 
     /// Whether a subscription can go on from where the last connection was lost.
     pub(super) fn is_resumable(&self, id: SubscriptionId) -> bool {
-        self.by_id.get(&id).is_some_and(|subscription| subscription.is_resumable)
+        self.by_id.get(&id.0.into()).is_some_and(|subscription| subscription.is_resumable)
     }
 
     /// The selectors of those that can.
@@ -124,6 +130,11 @@ impl Subscriptions {
             subscription.is_stored = false;
         }
     }
+}
+
+/// The only path that a selector matches, if it has no wildcards.
+fn exact_path(selector: &Selector) -> Option<Path> {
+    selector.exact().and_then(|text| Path::new(text).ok())
 }
 
 impl Session {
@@ -221,7 +232,7 @@ impl Session {
     /// The next update of a subscription.
     #[must_use]
     pub fn take_update(&mut self, id: SubscriptionId) -> Option<Update> {
-        let mailbox = &mut self.subscriptions.by_id.get_mut(&id)?.mailbox;
+        let mailbox = &mut self.subscriptions.by_id.get_mut(&id.0.into())?.mailbox;
         let update = mailbox.take();
         if mailbox.is_empty() {
             mailbox.announced = false;
@@ -231,7 +242,7 @@ impl Session {
 
     /// Puts an update into a subscription's mailbox.
     fn deliver(&mut self, id: SubscriptionId, update: Update, is_first: bool) {
-        let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
+        let Some(subscription) = self.subscriptions.by_id.get_mut(&id.0.into()) else { return };
         let mailbox = &mut subscription.mailbox;
         mailbox.push(update, is_first);
         if !mailbox.announced && !mailbox.is_empty() {
@@ -258,21 +269,21 @@ impl Session {
         let ids: Vec<SubscriptionId> = self.subscriptions.ids().collect();
         for id in ids {
             self.ask_for(id);
-            if let Some(subscription) = self.subscriptions.by_id.get_mut(&id) {
+            if let Some(subscription) = self.subscriptions.by_id.get_mut(&id.0.into()) {
                 subscription.is_repeated = true;
             }
         }
     }
 
     fn ask_for(&mut self, id: SubscriptionId) {
-        let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
+        let Some(subscription) = self.subscriptions.by_id.get_mut(&id.0.into()) else { return };
         self.requests += 1;
         subscription.asked_at = self.requests;
         self.outgoing.push_back(Outgoing::Subscribe(id));
     }
 
     pub(super) fn write_subscribe(&mut self, id: SubscriptionId, message: &mut Vec<u8>) {
-        let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
+        let Some(subscription) = self.subscriptions.by_id.get_mut(&id.0.into()) else { return };
         subscription.is_asked = true;
         let resume = match (self.has_resumed, subscription.is_resumable) {
             (true, true) => Resume::Fully,
@@ -294,10 +305,10 @@ impl Session {
     /// The gateway has told all topics that matched, or what became of those that were carried over: what
     /// was held, and neither carried over nor announced, is gone.
     pub(super) fn handle_subscribed(&mut self, id: SubscriptionId, topics: u64) {
-        let Some(subscription) = self.subscriptions.by_id.get_mut(&id) else { return };
+        let Some(subscription) = self.subscriptions.by_id.get_mut(&id.0.into()) else { return };
         subscription.is_resumable = true;
         self.replicas.forget_left(subscription.asked_at);
-        if let Some(subscription) = self.subscriptions.by_id.get(&id) {
+        if let Some(subscription) = self.subscriptions.by_id.get(&id.0.into()) {
             let unannounced = self.replicas.unannounced(&subscription.selector);
             let gone = unannounced.filter(|(_, topic)| !self.is_carried(topic));
             for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {

@@ -227,7 +227,7 @@ impl Session {
         if let Some(number) = known.number.filter(|_| !known.repairing) {
             known.repairing = true;
             self.statistics.repairs += 1;
-            self.repairs.insert(number);
+            self.repairs.insert(number.0.into(), 0);
         }
     }
 
