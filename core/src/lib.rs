@@ -8,6 +8,8 @@
 extern crate alloc;
 
 pub mod check;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod crc;
 pub mod delta;
 mod error;
 mod path;
