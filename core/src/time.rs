@@ -41,14 +41,18 @@ impl Timestamp {
 
 impl Add<Duration> for Timestamp {
     type Output = Self;
+    // Called in many places: not worth its code in each of them where that is downloaded.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+        let micros = duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros().into());
+        Self(self.0.saturating_add(micros))
     }
 }
 
 impl Sub for Timestamp {
     type Output = Duration;
     /// The time from `earlier` to `self`; zero if `earlier` is in fact later.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn sub(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

@@ -233,7 +233,7 @@ impl Link {
         let parting = self.parting.as_ref().map(|parting| (parting.until, TimerReason::Close));
         let handover = self.handover.as_ref().map(Handover::poll_timeout);
         let ping = self.pings.poll_timeout().map(|deadline| (deadline, TimerReason::Silence));
-        phase.into_iter().chain(ping).chain(parting).chain(handover).min_by_key(|(deadline, _)| *deadline)
+        [phase, ping, parting, handover].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
 }
 

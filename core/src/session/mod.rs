@@ -250,8 +250,9 @@ impl Session {
     }
 
     /// The replicas whose paths match, in the order of their paths.
-    pub fn replicas<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = Replica> {
-        self.replicas.matching(selector).filter_map(|(_, topic)| self.replica_of(topic))
+    pub fn replicas(&self, selector: &Selector) -> impl Iterator<Item = Replica> {
+        let keys = self.replicas.matching(selector);
+        keys.into_iter().filter_map(|key| self.replica_of(self.replicas.get(key)?))
     }
 
     fn replica_of(&self, topic: &KnownTopic) -> Option<Replica> {
@@ -355,8 +356,7 @@ impl Session {
         self.disconnect();
         self.link.phase = Phase::Closed;
         self.flush_until = None;
-        let verdicts: Vec<Verdict> = self.publishing.abandon(code).collect();
-        for verdict in verdicts {
+        for verdict in self.publishing.abandon(code) {
             self.settle(verdict);
         }
         for id in self.fetches.abandon() {

@@ -5,6 +5,7 @@
 //! numbers and one of paths, and what is compiled for each type of value is next to nothing.
 
 use alloc::vec::Vec;
+use core::slice;
 
 use crate::path::Path;
 
@@ -61,6 +62,13 @@ pub(super) struct Slab<V> {
     free: Vec<u32>,
 }
 
+/// The keys of an index in rising order, each with its slot.
+#[derive(Debug)]
+pub(super) struct Entries<'a, K> {
+    chunks: slice::Iter<'a, Vec<(K, u32)>>,
+    rest: slice::Iter<'a, (K, u32)>,
+}
+
 /// Keys without values.
 pub(super) type Numbers = Index<u64>;
 
@@ -82,8 +90,8 @@ impl<K> Index<K> {
         self.len = 0;
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, u32)> {
-        self.chunks.iter().flatten().map(|(key, slot)| (key, *slot))
+    pub(super) fn iter(&self) -> Entries<'_, K> {
+        Entries { chunks: self.chunks.iter(), rest: [].iter() }
     }
 
     fn first(&self) -> Option<&(K, u32)> {
@@ -143,11 +151,12 @@ impl<K: Key> Index<K> {
     }
 
     /// The keys from this one on.
-    pub(super) fn iter_from(&self, key: &K::Sought) -> impl Iterator<Item = (&K, u32)> {
+    pub(super) fn iter_from(&self, key: &K::Sought) -> Entries<'_, K> {
         let (at, place) = self.find(key);
         let (Ok(place) | Err(place)) = place;
-        let chunks = self.chunks.get(at..).unwrap_or_default();
-        chunks.iter().flatten().skip(place).map(|(key, slot)| (key, *slot))
+        let mut chunks = self.chunks.get(at..).unwrap_or_default().iter();
+        let rest = chunks.next().and_then(|chunk| chunk.get(place..)).unwrap_or_default().iter();
+        Entries { chunks, rest }
     }
 
     #[inline(never)]
@@ -184,6 +193,20 @@ impl<K: Key> Index<K> {
         let at = self.chunks.partition_point(is_before).saturating_sub(1);
         let chunk = self.chunks.get(at).map_or(&[][..], Vec::as_slice);
         (at, chunk.binary_search_by(|(held, _)| held.sought().cmp(key)))
+    }
+}
+
+impl<'a, K> Iterator for Entries<'a, K> {
+    type Item = (&'a K, u32);
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((key, slot)) = self.rest.next() {
+                return Some((key, *slot));
+            }
+            self.rest = self.chunks.next()?.iter();
+        }
     }
 }
 

@@ -291,11 +291,14 @@ impl Publishing {
     }
 
     /// Settles everything: the session is over.
-    pub(super) fn abandon(&mut self, code: ErrorCode) -> impl Iterator<Item = Verdict> {
+    pub(super) fn abandon(&mut self, code: ErrorCode) -> Vec<Verdict> {
         self.bytes = 0;
         self.sent = 0;
-        let items = self.in_flight.drain(..).chain(self.waiting.drain(..));
-        items.map(move |item| (item.ticket, Err(Refusal { code, version: Version::NONE })))
+        let mut verdicts = Vec::new();
+        while let Some(item) = self.in_flight.pop_front().or_else(|| self.waiting.pop_front()) {
+            verdicts.push((item.ticket, Err(Refusal { code, version: Version::NONE })));
+        }
+        verdicts
     }
 }
 

@@ -161,22 +161,28 @@ impl Replicas {
 
     /// The topics that a selector matches, in the order of their paths. Takes time in proportion to
     /// the topics that begin like it.
-    pub(super) fn matching<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = (TopicKey, &'a KnownTopic)> {
+    pub(super) fn matching(&self, selector: &Selector) -> Vec<TopicKey> {
         let prefix = literal_prefix(selector);
-        self.by_path
-            .iter_from(prefix)
-            .take_while(move |(path, _)| path.as_str().starts_with(prefix))
-            .filter(|(path, _)| selector.matches(path.as_str()))
-            .filter_map(|(_, slot)| Some((TopicKey(slot), self.topics.get(slot)?)))
+        let mut matching = Vec::new();
+        for (path, slot) in self.by_path.iter_from(prefix) {
+            if !path.as_str().starts_with(prefix) {
+                break;
+            }
+            if selector.matches(path.as_str()) {
+                matching.push(TopicKey(slot));
+            }
+        }
+        matching
     }
 
     /// The topics that a selector matches and that have not been announced on this connection.
-    pub(super) fn unannounced<'a>(
-        &'a self,
-        selector: &'a Selector,
-    ) -> impl Iterator<Item = (TopicKey, &'a KnownTopic)> {
-        let any = self.unannounced > 0;
-        any.then(|| self.matching(selector)).into_iter().flatten().filter(|(_, topic)| !self.is_announced(topic))
+    pub(super) fn unannounced(&self, selector: &Selector) -> Vec<TopicKey> {
+        if self.unannounced == 0 {
+            return Vec::new();
+        }
+        let mut matching = self.matching(selector);
+        matching.retain(|key| self.get(*key).is_some_and(|topic| !self.is_announced(topic)));
+        matching
     }
 
     /// Whether a topic has been announced on this connection.
@@ -342,7 +348,8 @@ mod tests {
         }
         for text in ["a", "a/*", "a/**", "a/b", "a/b/**", "**", "*", "*/b", "**/b", "x/**", "a/*/c"] {
             let selector = Selector::new(text).unwrap();
-            let found: Vec<&str> = replicas.matching(&selector).map(|(_, topic)| topic.path.as_str()).collect();
+            let found: Vec<&str> =
+                replicas.matching(&selector).into_iter().map(|key| replicas.get(key).unwrap().path.as_str()).collect();
             let expected: Vec<&str> = paths.into_iter().filter(|path| selector.matches(path)).collect();
             assert_eq!(found, expected, "{text}");
         }

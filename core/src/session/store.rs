@@ -14,6 +14,7 @@ use bytes::Bytes;
 use core::fmt;
 
 use super::Session;
+use super::ordered::{Index, Numbers};
 use super::replicas::{KnownTopic, TopicKey};
 use crate::check::plain_check;
 use crate::path::Path;
@@ -271,17 +272,15 @@ impl<'a> Reader<'a> {
             return Err(StoreError::TooLarge);
         }
         let mut topics = Vec::new();
+        let (mut names, mut numbers) = (Index::new(), Numbers::new());
         for _ in 0..count {
-            topics.push(self.topic()?);
-        }
-        let mut names: Vec<&str> = topics.iter().map(|(_, topic)| topic.path.as_str()).collect();
-        names.sort_unstable();
-        let mut numbers: Vec<TopicNumber> = topics.iter().map(|(number, _)| *number).collect();
-        numbers.sort_unstable();
-        let is_twice = names.windows(2).any(|pair| pair.first() == pair.last())
-            || numbers.windows(2).any(|pair| pair.first() == pair.last());
-        if is_twice {
-            return Err(StoreError::Damaged);
+            let (number, topic) = self.topic()?;
+            let is_twice =
+                names.insert(topic.path.clone(), 0).is_some() || numbers.insert(number.0.into(), 0).is_some();
+            if is_twice {
+                return Err(StoreError::Damaged);
+            }
+            topics.push((number, topic));
         }
         Ok(Store { epoch: Epoch(*epoch), principal: principal.into(), marks, selectors, topics })
     }

@@ -79,11 +79,14 @@ impl Subscriptions {
 
     /// The subscriptions that select a path.
     pub(super) fn selecting(&self, path: &str) -> Vec<SubscriptionId> {
-        let matches = |id: &&SubscriptionId| {
-            self.by_id.get(&id.0.into()).is_some_and(|subscription| subscription.selector.matches(path))
-        };
-        let exact = self.exact.get(path).into_iter().flatten();
-        exact.chain(self.patterns.iter().filter(matches)).copied().collect()
+        let mut selecting = self.exact.get(path).cloned().unwrap_or_default();
+        for id in &self.patterns {
+            let subscription = self.by_id.get(&id.0.into());
+            if subscription.is_some_and(|subscription| subscription.selector.matches(path)) {
+                selecting.push(*id);
+            }
+        }
+        selecting
     }
 
     pub(super) fn len(&self) -> usize {
@@ -182,8 +185,7 @@ impl Session {
 
     /// A new subscription gets what others have brought already: the gateway tells a topic once.
     fn show_held(&mut self, id: SubscriptionId, selector: &Selector, is_stored: bool) {
-        let keys: Vec<TopicKey> = self.replicas.matching(selector).map(|(key, _)| key).collect();
-        for key in keys {
+        for key in self.replicas.matching(selector) {
             let stale = self.replicas.get(key).is_some_and(|topic| self.is_stale(topic));
             let Some(topic) = self.replicas.get_mut(key) else { continue };
             if topic.subscriptions.is_empty() && !is_stored {
@@ -216,8 +218,7 @@ impl Session {
     fn end_subscription(&mut self, id: SubscriptionId) -> Option<Subscription> {
         let ended = self.subscriptions.remove(id)?;
         self.readable.retain(|readable| *readable != id);
-        let keys: Vec<TopicKey> = self.replicas.matching(&ended.selector).map(|(key, _)| key).collect();
-        for key in keys {
+        for key in self.replicas.matching(&ended.selector) {
             let Some(topic) = self.replicas.get_mut(key) else { continue };
             topic.subscriptions.retain(|subscription| *subscription != id);
             if topic.subscriptions.is_empty() {
@@ -309,10 +310,10 @@ impl Session {
         subscription.is_resumable = true;
         self.replicas.forget_left(subscription.asked_at);
         if let Some(subscription) = self.subscriptions.by_id.get(&id.0.into()) {
-            let unannounced = self.replicas.unannounced(&subscription.selector);
-            let gone = unannounced.filter(|(_, topic)| !self.is_carried(topic));
-            for key in gone.map(|(key, _)| key).collect::<Vec<_>>() {
-                self.drop_topic(key, 0);
+            for key in self.replicas.unannounced(&subscription.selector) {
+                if self.replicas.get(key).is_some_and(|topic| !self.is_carried(topic)) {
+                    self.drop_topic(key, 0);
+                }
             }
         }
         self.push_event(Event::Subscribed { id, topics });

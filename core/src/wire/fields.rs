@@ -85,7 +85,10 @@ impl<'a> Goodbye<'a> {
         if count > 16 {
             return Err(WireError::TooLong { field: "list of versions", limit: 16 });
         }
-        let speaks = (0..count).map(|_| reader.varint()).collect::<Result<_, _>>()?;
+        let mut speaks = Vec::new();
+        for _ in 0..count {
+            speaks.push(reader.varint()?);
+        }
         Ok(Self { code, reason, retry_after_ms, redirect, speaks })
     }
 }

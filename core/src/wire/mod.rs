@@ -90,13 +90,26 @@ impl core::error::Error for WireError {}
 
 /// Appends a frame: its header, then what `body` writes.
 fn write_frame(out: &mut Vec<u8>, kind: u64, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = begin_frame(out, kind);
+    body(out);
+    end_frame(out, kind, start);
+}
+
+/// Leaves room for a frame's header, and returns where that stands.
+#[inline(never)]
+fn begin_frame(out: &mut Vec<u8>, kind: u64) -> usize {
     let start = out.len();
     // Most bodies need a header of two bytes: leave that room and mend it if the guess was wrong.
     out.extend_from_slice(&[0, 0]);
     if kind >= EXTENDED_KIND {
         write_varint(out, kind);
     }
-    body(out);
+    start
+}
+
+/// Writes the header of a frame whose body is there.
+#[inline(never)]
+fn end_frame(out: &mut Vec<u8>, kind: u64, start: usize) {
     let length = (out.len() - start - 2) as u64;
     let header = (length << 4) | kind.min(EXTENDED_KIND);
     match varint_len(header) {
@@ -104,7 +117,9 @@ fn write_frame(out: &mut Vec<u8>, kind: u64, body: impl FnOnce(&mut Vec<u8>)) {
             out.remove(start);
         }
         more => {
-            out.splice(start..start, core::iter::repeat_n(0, more - 2));
+            let end = out.len();
+            out.resize(end + more - 2, 0);
+            out.copy_within(start..end, start + more - 2);
         }
     }
     let mut digits = header;
