@@ -125,7 +125,7 @@ pub(super) struct Step<'a> {
 
 impl<'a> Step<'a> {
     /// Takes a step off the front of `body`.
-    #[inline(always)]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
     pub(super) fn read(body: &mut &'a [u8]) -> Result<Self, DeltaError> {
         let (&token, rest) = body.split_first().ok_or(DeltaError::Truncated)?;
         *body = rest;
@@ -141,7 +141,7 @@ impl<'a> Step<'a> {
 }
 
 /// A number of which the token holds four bits.
-#[inline(always)]
+#[cfg_attr(not(target_arch = "wasm32"), inline(always))]
 fn field(bits: u8, body: &mut &[u8]) -> Result<u64, DeltaError> {
     if bits < 15 {
         return Ok(u64::from(bits));

@@ -251,36 +251,41 @@ impl<'a> ClientFrame<'a> {
     /// What is wrong with the bytes.
     pub fn decode(frame: RawFrame<'a>) -> Result<Option<Self>, WireError> {
         let mut reader = Reader::new(frame.body);
-        let reader = &mut reader;
-        let frame = match frame.kind {
+        let read = Self::read(frame.kind, &mut reader);
+        reader.end(read)
+    }
+
+    fn read(kind: u64, reader: &mut Reader<'a>) -> Result<Option<Self>, WireError> {
+        Ok(Some(match kind {
             HELLO => Self::Hello(Hello::read(reader)?),
             SUBSCRIBE => Self::Subscribe(Subscribe::read(reader)?),
-            UNSUBSCRIBE => Self::Unsubscribe { id: SubscriptionId(reader.small("subscription")?) },
+            UNSUBSCRIBE => Self::Unsubscribe { id: SubscriptionId(reader.small("subscription")) },
             PUBLISH => Self::Publish(Publish::read(reader)?),
             FETCH => {
-                let id = FetchId(reader.small("fetch")?);
-                let selector = reader.bytes("selector", MAX_MESSAGE_BYTES)?;
-                let limit = reader.varint()?;
-                let history = match reader.byte()? {
+                let id = FetchId(reader.small("fetch"));
+                let selector = reader.bytes("selector", MAX_MESSAGE_BYTES);
+                let limit = reader.varint();
+                let history = match reader.byte() {
                     0 => None,
                     1 => Some(HistoryStart::read(reader)?),
                     other => return Err(WireError::Unknown { field: "fetch", number: other.into() }),
                 };
-                reader.skip_extensions()?;
+                reader.skip_extensions();
                 Self::Fetch { id, selector, history, limit }
             }
-            REPAIR => Self::Repair { topic: TopicNumber(reader.small("topic")?) },
-            PONG => Self::Pong { token: reader.varint()? },
+            REPAIR => Self::Repair { topic: TopicNumber(reader.small("topic")) },
+            PONG => Self::Pong { token: reader.varint() },
             GOODBYE => {
                 let goodbye = Goodbye::read(reader)?;
-                reader.skip_extensions()?;
+                reader.skip_extensions();
                 Self::Goodbye(goodbye)
             }
-            PING => Self::Ping { token: reader.varint()? },
-            _ => return Ok(None),
-        };
-        reader.end()?;
-        Ok(Some(frame))
+            PING => Self::Ping { token: reader.varint() },
+            _ => {
+                reader.rest();
+                return Ok(None);
+            }
+        }))
     }
 }
 
@@ -303,8 +308,8 @@ impl<'a> Hello<'a> {
     }
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        let major = reader.varint()?;
-        let minor = reader.varint()?;
+        let major = reader.varint();
+        let minor = reader.varint();
         // Another major version may have other fields: only the versions can be read.
         if major != super::PROTOCOL_MAJOR {
             reader.rest();
@@ -322,14 +327,14 @@ impl<'a> Hello<'a> {
         let mut hello = Self {
             major,
             minor,
-            publisher: PublisherId(reader.array()?),
-            settled: PublishNumber(reader.varint()?),
-            max_message: reader.varint()?,
-            agent: reader.text("agent", MAX_TEXT_BYTES)?,
+            publisher: PublisherId(reader.array()),
+            settled: PublishNumber(reader.varint()),
+            max_message: reader.varint(),
+            agent: reader.text("agent", MAX_TEXT_BYTES),
             resume: None,
             credentials: &[],
         };
-        while let Some((tag, content)) = reader.extension()? {
+        while let Some((tag, content)) = reader.extension() {
             match tag {
                 HELLO_RESUME => hello.resume = Some(ResumePoint::read(content)?),
                 HELLO_CREDENTIALS if content.len() > MAX_CREDENTIALS_BYTES => {
@@ -358,13 +363,13 @@ impl<'a> Subscribe<'a> {
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
         let mut subscribe = Self {
-            id: SubscriptionId(reader.small("subscription")?),
-            selector: reader.bytes("selector", MAX_MESSAGE_BYTES)?,
-            max_rate_millihertz: reader.varint()?,
+            id: SubscriptionId(reader.small("subscription")),
+            selector: reader.bytes("selector", MAX_MESSAGE_BYTES),
+            max_rate_millihertz: reader.varint(),
             from: HistoryStart::read(reader)?,
             resume: Resume::No,
         };
-        while let Some((tag, _)) = reader.extension()? {
+        while let Some((tag, _)) = reader.extension() {
             match tag {
                 SUBSCRIBE_RESUME => subscribe.resume = Resume::Fully,
                 SUBSCRIBE_RESUME_PARTLY => subscribe.resume = Resume::Partly,
@@ -401,23 +406,23 @@ impl<'a> Publish<'a> {
     }
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        let number = PublishNumber(reader.varint()?);
-        let path = match reader.varint()? {
-            0 => PublishPath::Whole(reader.bytes("path", MAX_MESSAGE_BYTES)?),
+        let number = PublishNumber(reader.varint());
+        let path = match reader.varint() {
+            0 => PublishPath::Whole(reader.bytes("path", MAX_MESSAGE_BYTES)),
             tag => {
                 let alias =
                     u32::try_from((tag - 1) / 2).map_err(|_| WireError::Unknown { field: "alias", number: tag })?;
                 if tag % 2 == 1 {
-                    PublishPath::Define(alias, reader.bytes("path", MAX_MESSAGE_BYTES)?)
+                    PublishPath::Define(alias, reader.bytes("path", MAX_MESSAGE_BYTES))
                 } else {
                     PublishPath::Alias(alias)
                 }
             }
         };
-        let condition = match reader.byte()? {
+        let condition = match reader.byte() {
             0 => Condition::Always,
             1 => Condition::IfAbsent,
-            2 => Condition::IfVersion(Version(reader.varint()?)),
+            2 => Condition::IfVersion(Version(reader.varint())),
             other => return Err(WireError::Unknown { field: "condition", number: other.into() }),
         };
         Ok(Self { number, path, condition, operation: Operation::read(reader)? })
@@ -458,12 +463,12 @@ impl<'a> Operation<'a> {
     }
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        Ok(match reader.byte()? {
-            0 => Self::Set { value_type: read_value_type(reader)?, value: reader.rest() },
-            1 => Self::Append { value_type: read_value_type(reader)?, value: reader.rest() },
+        Ok(match reader.byte() {
+            0 => Self::Set { value_type: read_value_type(reader), value: reader.rest() },
+            1 => Self::Append { value_type: read_value_type(reader), value: reader.rest() },
             2 => Self::Delta {
-                base: PublishNumber(reader.varint()?),
-                check: u32::from_le_bytes(reader.array()?),
+                base: PublishNumber(reader.varint()),
+                check: u32::from_le_bytes(reader.array()),
                 delta: reader.rest(),
             },
             3 => Self::JsonPatch { patch: reader.rest() },
@@ -484,9 +489,9 @@ impl TopicProperties {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        let kind = read_kind(reader)?;
-        let value_type = read_value_type(reader)?;
-        let flags = reader.byte()?;
+        let kind = read_kind(reader);
+        let value_type = read_value_type(reader);
+        let flags = reader.byte();
         if flags > 3 {
             return Err(WireError::Unknown { field: "topic flags", number: flags.into() });
         }
@@ -495,20 +500,26 @@ impl TopicProperties {
             value_type,
             retain: flags & 1 != 0,
             conflate: flags & 2 != 0,
-            history: reader.varint()?,
-            history_age_ms: reader.varint()?,
+            history: reader.varint(),
+            history_age_ms: reader.varint(),
         };
-        reader.skip_extensions()?;
+        reader.skip_extensions();
         Ok(properties)
     }
 }
 
-pub(super) fn read_kind(reader: &mut Reader<'_>) -> Result<TopicKind, WireError> {
-    let code = reader.byte()?;
-    TopicKind::from_code(code).ok_or(WireError::Unknown { field: "topic kind", number: code.into() })
+pub(super) fn read_kind(reader: &mut Reader<'_>) -> TopicKind {
+    let code = reader.byte();
+    TopicKind::from_code(code).unwrap_or_else(|| {
+        reader.fail(WireError::Unknown { field: "topic kind", number: code.into() });
+        TopicKind::Value
+    })
 }
 
-pub(super) fn read_value_type(reader: &mut Reader<'_>) -> Result<ValueType, WireError> {
-    let code = reader.byte()?;
-    ValueType::from_code(code).ok_or(WireError::Unknown { field: "value type", number: code.into() })
+pub(super) fn read_value_type(reader: &mut Reader<'_>) -> ValueType {
+    let code = reader.byte();
+    ValueType::from_code(code).unwrap_or_else(|| {
+        reader.fail(WireError::Unknown { field: "value type", number: code.into() });
+        ValueType::Binary
+    })
 }

@@ -39,11 +39,11 @@ impl HistoryStart {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
-        match reader.byte()? {
+        match reader.byte() {
             0 => Ok(Self::Live),
-            1 => Ok(Self::Last(reader.varint()?)),
+            1 => Ok(Self::Last(reader.varint())),
             2 => Ok(Self::All),
-            3 => Ok(Self::After(Version(reader.varint()?))),
+            3 => Ok(Self::After(Version(reader.varint()))),
             other => Err(WireError::Unknown { field: "history start", number: other.into() }),
         }
     }
@@ -77,17 +77,17 @@ impl<'a> Goodbye<'a> {
     }
 
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        let code = reader.small("close code")?;
-        let reason = reader.text("reason", MAX_TEXT_BYTES)?;
-        let retry_after_ms = reader.varint()?;
-        let redirect = reader.text("redirect", MAX_TEXT_BYTES)?;
-        let count = reader.varint()?;
+        let code = reader.small("close code");
+        let reason = reader.text("reason", MAX_TEXT_BYTES);
+        let retry_after_ms = reader.varint();
+        let redirect = reader.text("redirect", MAX_TEXT_BYTES);
+        let count = reader.varint();
         if count > 16 {
             return Err(WireError::TooLong { field: "list of versions", limit: 16 });
         }
         let mut speaks = Vec::new();
         for _ in 0..count {
-            speaks.push(reader.varint()?);
+            speaks.push(reader.varint());
         }
         Ok(Self { code, reason, retry_after_ms, redirect, speaks })
     }
@@ -110,15 +110,19 @@ impl ResumePoint {
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(bytes);
-        let epoch = Epoch(reader.array()?);
-        let marks = read_entries(&mut reader, "partition")?.map(|(partition, version)| (Partition(partition), version));
+        let read = Self::read_fields(&mut reader);
+        reader.end(read)
+    }
+
+    fn read_fields(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let epoch = Epoch(reader.array());
+        let marks = read_entries(reader, "partition")?.map(|(partition, version)| (Partition(partition), version));
         let marks = marks.collect();
         let exceptions: Vec<_> =
-            read_entries(&mut reader, "topic")?.map(|(topic, version)| (TopicNumber(topic), version)).collect();
+            read_entries(reader, "topic")?.map(|(topic, version)| (TopicNumber(topic), version)).collect();
         if !exceptions.is_sorted_by(|(earlier, _), (later, _)| earlier < later) {
             return Err(WireError::Invalid { field: "order of exceptions" });
         }
-        reader.end()?;
         Ok(Self { epoch, marks, exceptions })
     }
 }
@@ -128,13 +132,16 @@ fn read_entries(
     reader: &mut Reader<'_>,
     field: &'static str,
 ) -> Result<impl Iterator<Item = (u32, Version)> + use<>, WireError> {
-    let count = reader.varint()?;
+    let count = reader.varint();
     if count > ResumePoint::MAX_ENTRIES as u64 {
         return Err(WireError::TooLong { field: "resume point", limit: ResumePoint::MAX_ENTRIES });
     }
     let mut entries = Vec::new();
     for _ in 0..count {
-        entries.push((reader.small(field)?, Version(reader.varint()?)));
+        entries.push((reader.small(field), Version(reader.varint())));
+        if reader.has_failed() {
+            break;
+        }
     }
     Ok(entries.into_iter())
 }

@@ -302,41 +302,45 @@ impl<'a> GatewayFrame<'a> {
     /// What is wrong with the bytes.
     pub fn decode(frame: RawFrame<'a>) -> Result<Option<Self>, WireError> {
         let mut reader = Reader::new(frame.body);
-        let reader = &mut reader;
-        let frame = match frame.kind {
+        let read = Self::read(frame.kind, &mut reader);
+        reader.end(read)
+    }
+
+    fn read(kind: u64, reader: &mut Reader<'a>) -> Result<Option<Self>, WireError> {
+        Ok(Some(match kind {
             DELTA => Self::Delta {
-                topic: read_topic(reader)?,
-                distance: reader.varint()?,
-                check: u16::from_le_bytes(reader.array()?),
+                topic: read_topic(reader),
+                distance: reader.varint(),
+                check: u16::from_le_bytes(reader.array()),
                 delta: reader.rest(),
             },
             SNAPSHOT => Self::Snapshot {
-                topic: read_topic(reader)?,
-                version: Version(reader.varint()?),
-                check: u32::from_le_bytes(reader.array()?),
+                topic: read_topic(reader),
+                version: Version(reader.varint()),
+                check: u32::from_le_bytes(reader.array()),
                 value: reader.rest(),
             },
-            EVENT => Self::Event { topic: read_topic(reader)?, distance: reader.varint()?, value: reader.rest() },
+            EVENT => Self::Event { topic: read_topic(reader), distance: reader.varint(), value: reader.rest() },
             ANNOUNCE => Self::Announce(Announce::read(reader)?),
-            REMOVED => Self::Removed { topic: read_topic(reader)?, version: Version(reader.varint()?) },
+            REMOVED => Self::Removed { topic: read_topic(reader), version: Version(reader.varint()) },
             GAP => {
-                Self::Gap { topic: read_topic(reader)?, version: Version(reader.varint()?), sequence: reader.varint()? }
+                Self::Gap { topic: read_topic(reader), version: Version(reader.varint()), sequence: reader.varint() }
             }
-            MARK => Self::Mark { partition: Partition(reader.small("partition")?), version: Version(reader.varint()?) },
+            MARK => Self::Mark { partition: Partition(reader.small("partition")), version: Version(reader.varint()) },
             ACK => Self::Ack(Ack {
-                number: PublishNumber(reader.varint()?),
-                code: reader.small("code")?,
-                version: Version(reader.varint()?),
+                number: PublishNumber(reader.varint()),
+                code: reader.small("code"),
+                version: Version(reader.varint()),
             }),
-            PING => Self::Ping { token: reader.varint()? },
+            PING => Self::Ping { token: reader.varint() },
             WELCOME => Self::Welcome(Welcome::read(reader)?),
             SUBSCRIBED => {
-                Self::Subscribed { id: SubscriptionId(reader.small("subscription")?), topics: reader.varint()? }
+                Self::Subscribed { id: SubscriptionId(reader.small("subscription")), topics: reader.varint() }
             }
             FETCHED => Self::Fetched(Fetched::read(reader)?),
             FETCH_END => {
-                let id = FetchId(reader.small("fetch")?);
-                match reader.byte()? {
+                let id = FetchId(reader.small("fetch"));
+                match reader.byte() {
                     more @ (0 | 1) => Self::FetchEnd { id, more: more == 1 },
                     other => return Err(WireError::Unknown { field: "fetch end", number: other.into() }),
                 }
@@ -344,15 +348,16 @@ impl<'a> GatewayFrame<'a> {
             REFUSED => Self::Refused(Refused::read(reader)?),
             GOODBYE => {
                 let goodbye = Goodbye::read(reader)?;
-                reader.skip_extensions()?;
+                reader.skip_extensions();
                 Self::Goodbye(goodbye)
             }
-            MOVE => Self::Move(Move::read(reader)?),
-            PONG => Self::Pong { token: reader.varint()? },
-            _ => return Ok(None),
-        };
-        reader.end()?;
-        Ok(Some(frame))
+            MOVE => Self::Move(Move::read(reader)),
+            PONG => Self::Pong { token: reader.varint() },
+            _ => {
+                reader.rest();
+                return Ok(None);
+            }
+        }))
     }
 }
 
@@ -377,19 +382,19 @@ impl<'a> Welcome<'a> {
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
         let mut welcome = Self {
-            major: reader.varint()?,
-            minor: reader.varint()?,
-            epoch: Epoch(reader.array()?),
-            heartbeat_ms: reader.varint()?,
-            max_message: reader.varint()?,
-            max_value: reader.varint()?,
-            max_in_flight: reader.varint()?,
-            max_subscriptions: reader.varint()?,
-            applied: PublishNumber(reader.varint()?),
+            major: reader.varint(),
+            minor: reader.varint(),
+            epoch: Epoch(reader.array()),
+            heartbeat_ms: reader.varint(),
+            max_message: reader.varint(),
+            max_value: reader.varint(),
+            max_in_flight: reader.varint(),
+            max_subscriptions: reader.varint(),
+            applied: PublishNumber(reader.varint()),
             resumed: false,
             principal: "",
         };
-        while let Some((tag, content)) = reader.extension()? {
+        while let Some((tag, content)) = reader.extension() {
             match tag {
                 WELCOME_RESUMED => welcome.resumed = true,
                 WELCOME_PRINCIPAL if content.len() > MAX_TEXT_BYTES => {
@@ -417,15 +422,15 @@ impl Announce {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, WireError> {
         let announce = Self {
-            topic: read_topic(reader)?,
-            partition: Partition(reader.small("partition")?),
-            kind: read_kind(reader)?,
-            value_type: read_value_type(reader)?,
-            version: Version(reader.varint()?),
-            sequence: reader.varint()?,
+            topic: read_topic(reader),
+            partition: Partition(reader.small("partition")),
+            kind: read_kind(reader),
+            value_type: read_value_type(reader),
+            version: Version(reader.varint()),
+            sequence: reader.varint(),
             path: read_path(reader)?,
         };
-        reader.skip_extensions()?;
+        reader.skip_extensions();
         Ok(announce)
     }
 }
@@ -442,12 +447,12 @@ impl<'a> Fetched<'a> {
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
         Ok(Self {
-            id: FetchId(reader.small("fetch")?),
+            id: FetchId(reader.small("fetch")),
             path: read_path(reader)?,
-            kind: read_kind(reader)?,
-            value_type: read_value_type(reader)?,
-            version: Version(reader.varint()?),
-            sequence: reader.varint()?,
+            kind: read_kind(reader),
+            value_type: read_value_type(reader),
+            version: Version(reader.varint()),
+            sequence: reader.varint(),
             value: reader.rest(),
         })
     }
@@ -459,10 +464,10 @@ impl<'a> Move<'a> {
         write_text(out, self.redirect);
     }
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        let moving = Self { within_ms: reader.varint()?, redirect: reader.text("redirect", MAX_TEXT_BYTES)? };
-        reader.skip_extensions()?;
-        Ok(moving)
+    fn read(reader: &mut Reader<'a>) -> Self {
+        let moving = Self { within_ms: reader.varint(), redirect: reader.text("redirect", MAX_TEXT_BYTES) };
+        reader.skip_extensions();
+        moving
     }
 }
 
@@ -479,21 +484,21 @@ impl<'a> Refused<'a> {
     }
 
     fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
-        let request = match reader.byte()? {
-            0 => RequestRef::Subscription(SubscriptionId(reader.small("subscription")?)),
-            1 => RequestRef::Fetch(FetchId(reader.small("fetch")?)),
+        let request = match reader.byte() {
+            0 => RequestRef::Subscription(SubscriptionId(reader.small("subscription"))),
+            1 => RequestRef::Fetch(FetchId(reader.small("fetch"))),
             other => return Err(WireError::Unknown { field: "request", number: other.into() }),
         };
-        let refused = Self { request, code: reader.small("code")?, reason: reader.text("reason", MAX_TEXT_BYTES)? };
-        reader.skip_extensions()?;
+        let refused = Self { request, code: reader.small("code"), reason: reader.text("reason", MAX_TEXT_BYTES) };
+        reader.skip_extensions();
         Ok(refused)
     }
 }
 
-fn read_topic(reader: &mut Reader<'_>) -> Result<TopicNumber, WireError> {
-    Ok(TopicNumber(reader.small("topic")?))
+fn read_topic(reader: &mut Reader<'_>) -> TopicNumber {
+    TopicNumber(reader.small("topic"))
 }
 
 fn read_path(reader: &mut Reader<'_>) -> Result<Path, WireError> {
-    Path::from_bytes(reader.bytes("path", MAX_PATH_BYTES)?).map_err(|_| WireError::Invalid { field: "path" })
+    Path::from_bytes(reader.bytes("path", MAX_PATH_BYTES)).map_err(|_| WireError::Invalid { field: "path" })
 }

@@ -73,50 +73,83 @@ impl<'a> Iterator for Frames<'a> {
 }
 
 /// Takes fields off the front of a frame's body.
+///
+/// What is wrong with them is asked for once, at the [end](Self::end): a frame has many fields, and looking at
+/// each of them for an error was a good part of the code that browsers load. Behind a mistake every field is empty
+/// or 0.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
+    mistake: Option<WireError>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) const fn new(body: &'a [u8]) -> Self {
-        Self { rest: body }
+        Self { rest: body, mistake: None }
     }
 
-    pub(super) fn varint(&mut self) -> Result<u64, WireError> {
-        read_varint(&mut self.rest)
+    /// Notes a mistake, unless there was one before.
+    #[cold]
+    pub(super) fn fail(&mut self, mistake: WireError) {
+        self.mistake.get_or_insert(mistake);
+        self.rest = &[];
+    }
+
+    /// Whether there was a mistake, so that there is nothing more to read.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.mistake.is_some()
+    }
+
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    pub(super) fn varint(&mut self) -> u64 {
+        read_varint(&mut self.rest).unwrap_or_else(|mistake| {
+            self.fail(mistake);
+            0
+        })
     }
 
     /// A varint that must fit the smaller type wanted.
-    pub(super) fn small<T: TryFrom<u64>>(&mut self, field: &'static str) -> Result<T, WireError> {
-        let number = self.varint()?;
-        T::try_from(number).map_err(|_| WireError::Unknown { field, number })
+    pub(super) fn small<T: TryFrom<u64> + Default>(&mut self, field: &'static str) -> T {
+        let number = self.varint();
+        T::try_from(number).unwrap_or_else(|_| {
+            self.fail(WireError::Unknown { field, number });
+            T::default()
+        })
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, WireError> {
-        let (byte, rest) = self.rest.split_first().ok_or(WireError::Truncated)?;
-        self.rest = rest;
-        Ok(*byte)
+    pub(super) fn byte(&mut self) -> u8 {
+        let [byte] = self.array();
+        byte
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let (array, rest) = self.rest.split_first_chunk::<N>().ok_or(WireError::Truncated)?;
+    pub(super) fn array<const N: usize>(&mut self) -> [u8; N] {
+        let Some((array, rest)) = self.rest.split_first_chunk::<N>() else {
+            self.fail(WireError::Truncated);
+            return [0; N];
+        };
         self.rest = rest;
-        Ok(*array)
+        *array
     }
 
     /// Bytes with their length before them.
-    pub(super) fn bytes(&mut self, field: &'static str, limit: usize) -> Result<&'a [u8], WireError> {
-        let length = self.varint()?;
+    pub(super) fn bytes(&mut self, field: &'static str, limit: usize) -> &'a [u8] {
+        let length = self.varint();
         if length > limit as u64 {
-            return Err(WireError::TooLong { field, limit });
+            self.fail(WireError::TooLong { field, limit });
+            return &[];
         }
-        let (bytes, rest) = self.rest.split_at_checked(length as usize).ok_or(WireError::Truncated)?;
+        let Some((bytes, rest)) = self.rest.split_at_checked(length as usize) else {
+            self.fail(WireError::Truncated);
+            return &[];
+        };
         self.rest = rest;
-        Ok(bytes)
+        bytes
     }
 
-    pub(super) fn text(&mut self, field: &'static str, limit: usize) -> Result<&'a str, WireError> {
-        core::str::from_utf8(self.bytes(field, limit)?).map_err(|_| WireError::NotUtf8)
+    pub(super) fn text(&mut self, field: &'static str, limit: usize) -> &'a str {
+        core::str::from_utf8(self.bytes(field, limit)).unwrap_or_else(|_| {
+            self.fail(WireError::NotUtf8);
+            ""
+        })
     }
 
     /// All that is left of the body.
@@ -125,21 +158,26 @@ impl<'a> Reader<'a> {
     }
 
     /// The next of the extensions that end some frames: its tag and content.
-    pub(super) fn extension(&mut self) -> Result<Option<(u64, &'a [u8])>, WireError> {
+    pub(super) fn extension(&mut self) -> Option<(u64, &'a [u8])> {
         if self.rest.is_empty() {
-            return Ok(None);
+            return None;
         }
-        let tag = self.varint()?;
-        Ok(Some((tag, self.bytes("extension", super::MAX_MESSAGE_BYTES)?)))
+        let tag = self.varint();
+        let content = self.bytes("extension", super::MAX_MESSAGE_BYTES);
+        self.mistake.is_none().then_some((tag, content))
     }
 
     /// Skips the extensions that end some frames: a newer minor version may add fields there.
-    pub(super) fn skip_extensions(&mut self) -> Result<(), WireError> {
-        while self.extension()?.is_some() {}
-        Ok(())
+    pub(super) fn skip_extensions(&mut self) {
+        while self.extension().is_some() {}
     }
 
-    pub(super) fn end(&self) -> Result<(), WireError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(WireError::Trailing) }
+    /// What has been read, if it was all there was, and sound.
+    pub(super) fn end<T>(mut self, read: Result<T, WireError>) -> Result<T, WireError> {
+        if read.is_ok() && !self.rest.is_empty() {
+            self.fail(WireError::Trailing);
+        }
+        // What was made of a mistake may have led to another.
+        self.mistake.map_or(read, Err)
     }
 }
