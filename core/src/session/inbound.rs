@@ -150,7 +150,7 @@ impl Session {
         self.is_resumed = welcome.resumed && self.has_resumed && !is_afresh;
         if self.is_resumed {
             // What this gateway has told begins where the last one's telling ended.
-            self.marks.clone_from(&self.resume_marks);
+            self.marks = self.resume_marks.clone();
         } else {
             // It tells everything, as far as it knows: it may be behind the one before.
             self.marks.clear();

@@ -371,7 +371,7 @@ impl Session {
         if was_live {
             // Until every subscription is up to date, the next connection goes on where this one did.
             if self.returning.is_none() {
-                self.resume_marks.clone_from(&self.marks);
+                self.resume_marks = self.marks.clone();
             }
             self.lost_at.get_or_insert(self.link.now());
             // The marks have moved on without what nobody has claimed.

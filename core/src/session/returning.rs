@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::Session;
 use super::event::{Event, MissedEvents, ResumeOutcome};
-use super::ordered::Numbers;
+use super::ordered::{Numbers, Table};
 use super::replicas::KnownTopic;
-use crate::position::{Partition, ResumePoint, SubscriptionId};
+use crate::position::{Partition, ResumePoint, SubscriptionId, TopicNumber};
 
 /// How many gaps are listed one by one.
 const MAX_MISSED: usize = 1000;
@@ -36,20 +36,23 @@ impl Session {
         let carried = |topic: &KnownTopic| {
             topic.subscriptions.is_empty() || topic.subscriptions.iter().any(|id| subscriptions.is_resumable(*id))
         };
+        let mut exceptions = Table::<u64, _>::new();
         for (number, partition, held) in self.replicas.carry(&carried) {
             if held.is_none_or(|held| held > point.mark(partition)) {
-                point.exceptions.push((number, held.unwrap_or_default()));
+                exceptions.insert(number.0.into(), held.unwrap_or_default());
             }
-            if point.exceptions.len() > ResumePoint::MAX_ENTRIES {
+            if exceptions.len() > ResumePoint::MAX_ENTRIES {
                 return None;
             }
         }
-        let room = self.room_for_exceptions().saturating_sub(point.exceptions.len());
-        point.exceptions.extend(self.replicas.told(|topic| !carried(topic)).take(room));
-        if point.exceptions.is_empty() && !self.subscriptions.any_resumable() && self.stored.is_empty() {
+        let room = self.room_for_exceptions().saturating_sub(exceptions.len());
+        for (number, held) in self.replicas.told(|topic| !carried(topic)).take(room) {
+            exceptions.insert(number.0.into(), held);
+        }
+        if exceptions.is_empty() && !self.subscriptions.any_resumable() && self.stored.is_empty() {
             return None;
         }
-        point.exceptions.sort_unstable();
+        point.exceptions = exceptions.iter().map(|(number, held)| (TopicNumber(*number as u32), *held)).collect();
         (point.marks.len() <= ResumePoint::MAX_ENTRIES).then_some(point)
     }
 
