@@ -2,6 +2,7 @@
 
 mod access;
 mod bench;
+mod console;
 mod demo;
 mod drain;
 mod feed;

@@ -19,6 +19,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use crate::console;
 use crate::pid_file::PidFile;
 
 /// Options of `outpour serve`; each goes before the environment and the file.
@@ -39,6 +40,9 @@ pub(crate) struct Arguments {
     /// Let pages from this origin (https://example.com, or *) connect; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     allowed_origin: Vec<String>,
+    /// Show browsers no console
+    #[arg(long)]
+    no_console: bool,
     /// Keep the data in this directory, so that it survives the gateway; without, it is in memory only
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -119,6 +123,7 @@ impl Arguments {
             workers: self.workers,
             allow_anonymous: self.allow_anonymous.then_some(true),
             allowed_origins: (!self.allowed_origin.is_empty()).then(|| self.allowed_origin.clone()),
+            console: self.no_console.then_some(false),
             redirects: (!self.redirect.is_empty()).then(|| self.redirect.clone()),
             log: self.log.clone(),
             log_format: self.log_format.map(|format| match format {
@@ -150,7 +155,10 @@ fn raise_descriptor_limit(connections: usize) {
 
 fn start(config: Config) -> Result<Gateway, String> {
     let log = open_log(&config)?;
-    let Config { gateway, allow_anonymous, data, .. } = config;
+    let Config { mut gateway, allow_anonymous, console, data, .. } = config;
+    if console {
+        gateway.site = console::site(&[]);
+    }
     let (listen, workers, rules) = (gateway.listen, gateway.workers, gateway.broker.rules.len());
     let gateway = Gateway::start(gateway, log).map_err(|error| {
         match (error.get_ref().is_some_and(|inner| inner.is::<LogError>()), data) {

@@ -206,7 +206,8 @@ fn the_demo_runs_without_a_terminal_and_ends_by_itself() {
     let lines = done(&["demo", "--plain", "--seconds", "2.5", "--speed", "5", "--listen", "127.0.0.1:0"], b"");
     let lines: Vec<&str> = lines.lines().collect();
     assert!(lines[0].contains("outpour sub ws://127.0.0.1:"), "{lines:?}");
-    assert!(lines[1].contains("updates/s") && lines[1].contains("as full values"), "{lines:?}");
+    assert!(lines[1].contains("open http://127.0.0.1:"), "{lines:?}");
+    assert!(lines[2].contains("updates/s") && lines[2].contains("as full values"), "{lines:?}");
     assert!(lines.last().unwrap().contains("sent where full values are"), "{lines:?}");
 }
 

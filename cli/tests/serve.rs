@@ -180,3 +180,32 @@ fn beyond_the_machine_with_a_warning() {
     let (_, log) = gateway.end(Signal::TERM);
     assert!(log.contains("WARN") && log.contains("allow_anonymous"), "{log}");
 }
+
+/// What a gateway answers to a browser that opens its address.
+fn page(gateway: &Running, path: &str) -> String {
+    let mut socket = TcpStream::connect(&gateway.address).unwrap();
+    socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn browsers_are_shown_the_console_unless_it_is_off() {
+    let gateway = Running::start(outpour().args(["serve", "--listen", "127.0.0.1:0"]));
+    let (index, facts) = (page(&gateway, "/"), page(&gateway, "/console.json"));
+    assert!(index.contains("Content-Type: text/html") && index.contains("'wasm-unsafe-eval'"), "{index}");
+    assert!(index.to_ascii_lowercase().contains("<!doctype html>") && index.contains("Outpour"), "{index}");
+    assert!(facts.contains("application/json") && facts.ends_with("\"gateways\":[]}"), "{facts}");
+    for (flag, variable) in [(Some("--no-console"), None), (None, Some("false"))] {
+        let gateway = Running::start(
+            outpour()
+                .args(["serve", "--listen", "127.0.0.1:0"])
+                .args(flag)
+                .envs(variable.map(|value| ("OUTPOUR_CONSOLE", value))),
+        );
+        assert!(page(&gateway, "/").contains("Content-Type: text/plain"));
+        assert!(page(&gateway, "/console.json").starts_with("HTTP/1.1 404 "));
+        assert!(page(&gateway, "/health").starts_with("HTTP/1.1 200 "));
+    }
+}

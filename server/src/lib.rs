@@ -6,5 +6,6 @@ pub mod config;
 pub mod fanout;
 pub mod gateway;
 pub mod log;
+pub mod site;
 pub mod topics;
 pub mod websocket;

@@ -41,6 +41,7 @@ fn everything_reaches_its_place() {
         workers = 3
         allow_anonymous = true
         allowed_origins = ["https://example.com", "http://localhost:3000"]
+        console = false
         log = "warn,outpour_server=debug"
         log_format = "json"
         shutdown_grace = "250ms"
@@ -95,7 +96,7 @@ fn everything_reaches_its_place() {
     .unwrap();
     let gateway = config.gateway;
     assert_eq!((gateway.listen, gateway.workers), ("[::1]:0".parse().unwrap(), 3));
-    assert!(config.allow_anonymous);
+    assert!(config.allow_anonymous && !config.console);
     assert_eq!(gateway.upgrade.allowed_origins, ["https://example.com", "http://localhost:3000"]);
     assert_eq!((config.log.as_str(), config.log_format), ("warn,outpour_server=debug", LogFormat::Json));
     assert_eq!(gateway.shutdown_grace, Duration::from_millis(250));
@@ -152,6 +153,7 @@ fn a_flag_goes_before_a_variable_and_that_before_the_file() {
         workers: Some(4),
         allow_anonymous: Some(true),
         allowed_origins: Some(vec!["*".into()]),
+        console: Some(false),
         redirects: Some(vec!["ws://a".into()]),
         log: Some("trace".into()),
         log_format: Some(LogFormat::Text),
@@ -162,6 +164,7 @@ fn a_flag_goes_before_a_variable_and_that_before_the_file() {
     let over_all = Config::read("gateway.toml", file, variables, &overlay).unwrap();
     assert_eq!((over_all.log.as_str(), over_all.gateway.workers, over_all.log_format), ("trace", 4, LogFormat::Text));
     assert_eq!((over_all.gateway.listen.port(), over_all.allow_anonymous), (9, true));
+    assert!(from_file.console && !over_all.console);
     assert_eq!(over_all.gateway.upgrade.allowed_origins, ["*"]);
     assert_eq!(over_all.data.as_deref(), Some("/var/lib/outpour".as_ref()));
     assert_eq!(over_all.disk_options().fsync, Fsync::Always);

@@ -27,16 +27,16 @@ const RECORDINGS: [Recording; 5] = [
         updates_per_second: 60.0,
     },
     Recording {
-        name: "coinbase_book",
-        prefix: "books",
-        bytes: include_bytes!("../../../examples/feeds/coinbase_book.jsonl.zst"),
-        updates_per_second: 15.0,
-    },
-    Recording {
         name: "capmetro_vehicle",
         prefix: "transit",
         bytes: include_bytes!("../../../examples/feeds/capmetro_vehicle.jsonl.zst"),
         updates_per_second: 60.0,
+    },
+    Recording {
+        name: "coinbase_book",
+        prefix: "books",
+        bytes: include_bytes!("../../../examples/feeds/coinbase_book.jsonl.zst"),
+        updates_per_second: 15.0,
     },
     Recording {
         name: "adsb_state",
@@ -52,9 +52,9 @@ const RECORDINGS: [Recording; 5] = [
     },
 ];
 
-/// Starts a publisher for each feed.
-pub(super) async fn replay(url: &str, speed: f64) -> Result<(), Box<dyn Error>> {
-    for recording in RECORDINGS {
+/// Starts a publisher for each feed, at the gateways in turns.
+pub(super) async fn replay(urls: &[String; 2], speed: f64) -> Result<(), Box<dyn Error>> {
+    for (recording, url) in RECORDINGS.into_iter().zip(urls.iter().cycle()) {
         let lines = Feed::from_reader(recording.name, Cursor::new(recording.bytes))?.collect::<Result<Vec<_>, _>>()?;
         let session = outpour::connect(url).await?;
         let rate = recording.updates_per_second * speed;

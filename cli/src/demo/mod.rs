@@ -1,8 +1,10 @@
-//! `outpour demo`: a gateway, recorded feeds, and a view of what a subscriber sees.
+//! `outpour demo`: two gateways of one log, recorded feeds, the console for browsers, and a view of what a subscriber sees.
 
 mod feeds;
+mod gateways;
 mod model;
 mod plain;
+mod shared_log;
 mod terminal;
 
 use std::error::Error;
@@ -11,8 +13,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use outpour::{SubscribeOptions, Subscription};
-use outpour_server::gateway::{Gateway, GatewayConfig};
-use outpour_server::log::MemoryLog;
+use outpour_server::gateway::Gateway;
 
 use crate::interrupt::Interrupt;
 use crate::subscribe::seconds;
@@ -21,7 +22,7 @@ use model::Model;
 /// Options of `outpour demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the demo's gateway listens; another port is taken if this one is in use
+    /// Where the demo's gateway listens; a second one takes the next port, and others are taken for those in use
     #[arg(long, default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
     /// Print a line a second in place of the view; so it does by itself without a terminal
@@ -45,12 +46,14 @@ fn speed(text: &str) -> Result<f64, String> {
 /// Runs the demo until it is told to stop, or its time is over.
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let interrupt = Interrupt::new()?;
-    let gateway = start_gateway(arguments.listen)?;
-    let url = gateway.url();
-    feeds::replay(&url, arguments.speed).await?;
-    let session = outpour::connect(&url).await?;
+    let gateways = gateways::start(arguments.listen)?;
+    let urls = gateways.each_ref().map(Gateway::url);
+    feeds::replay(&urls, arguments.speed).await?;
+    let [url, _] = &urls;
+    let session = outpour::connect(url).await?;
     let updates = session.subscribe_with("**", &SubscribeOptions::default())?;
-    let mut demo = Demo { model: Model::new(url, session.clone()), updates, interrupt, time: arguments.seconds };
+    let mut demo =
+        Demo { model: Model::new(url.clone(), session.clone()), updates, interrupt, time: arguments.seconds };
     let is_plain = arguments.plain || !std::io::stdout().is_terminal();
     if is_plain {
         plain::show(&mut demo).await?;
@@ -59,7 +62,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     println!("{}", demo.model.summary());
     session.close_within(Duration::ZERO).await;
-    gateway.shutdown();
+    for gateway in gateways {
+        gateway.shutdown();
+    }
     Ok(())
 }
 
@@ -95,16 +100,4 @@ impl Demo {
     fn end(&self) -> Option<tokio::time::Instant> {
         self.time.map(|time| tokio::time::Instant::now() + time)
     }
-}
-
-fn start_gateway(listen: SocketAddr) -> Result<Gateway, Box<dyn Error>> {
-    let start = |listen| {
-        let config = GatewayConfig { listen, ..GatewayConfig::default() };
-        Gateway::start(config, Box::new(MemoryLog::fresh()?))
-    };
-    let gateway = match start(listen) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => start(SocketAddr::new(listen.ip(), 0)),
-        started => started,
-    };
-    gateway.map_err(|error| format!("can't listen on {listen}: {error}").into())
 }

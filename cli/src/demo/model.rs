@@ -91,6 +91,11 @@ impl Model {
         format!("outpour sub {} 'prices/**'", self.url)
     }
 
+    /// The address to open in a browser.
+    pub(super) fn page(&self) -> String {
+        self.url.replacen("ws", "http", 1)
+    }
+
     pub(super) fn summary(&self) -> String {
         let counted = self.statistics();
         format!(

@@ -11,6 +11,7 @@ use super::model::{bytes, share};
 pub(super) async fn show(demo: &mut Demo) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout();
     writeln!(out, "gateway at {}; try from another terminal: {}", demo.model.url, demo.model.invitation())?;
+    writeln!(out, "open {} in a browser", demo.model.page())?;
     let end = demo.end();
     let mut draw = tokio::time::Instant::now();
     loop {

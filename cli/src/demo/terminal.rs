@@ -84,7 +84,7 @@ fn headline(model: &mut Model) -> Paragraph<'static> {
     Paragraph::new(vec![
         Line::from(vec![
             Span::styled(" Outpour ", strong),
-            Span::raw(format!("{}  ·  try: ", model.url)),
+            Span::raw(format!("open {} in a browser  ·  or try: ", model.page())),
             Span::styled(model.invitation(), Style::new().fg(Color::Yellow)),
         ]),
         Line::from(vec![

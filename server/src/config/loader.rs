@@ -68,6 +68,7 @@ impl Loader {
             ("workers", "--workers", workers),
             ("allow_anonymous", "--allow-anonymous", overlay.allow_anonymous.map(Written::Boolean)),
             ("allowed_origins", "--allowed-origin", list(&overlay.allowed_origins)),
+            ("console", "--no-console", overlay.console.map(Written::Boolean)),
             ("drain.redirect", "--redirect", list(&overlay.redirects)),
             ("log", "--log", overlay.log.as_deref().map(Written::Text)),
             ("data", "--data", data.as_deref().map(Written::Text)),

@@ -51,6 +51,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// Whether clients that don't say who they are may reach the gateway from other machines.
     pub allow_anonymous: bool,
+    /// Whether browsers are shown the console.
+    pub console: bool,
     /// What to log: a level, or `TARGET=LEVEL`, or several with commas.
     pub log: String,
     /// How to write the log.
@@ -99,6 +101,8 @@ pub struct Overlay {
     pub allow_anonymous: Option<bool>,
     /// `--allowed-origin`, each time it is given
     pub allowed_origins: Option<Vec<String>>,
+    /// `--no-console`, turned round
+    pub console: Option<bool>,
     /// `--redirect`, each time it is given
     pub redirects: Option<Vec<String>>,
     /// `--log`
@@ -116,6 +120,7 @@ impl Default for Config {
         Self {
             gateway: GatewayConfig::default(),
             allow_anonymous: false,
+            console: true,
             log: "info".into(),
             log_format: LogFormat::default(),
             credentials: Credentials::default(),

@@ -81,6 +81,10 @@ pub(super) static SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "console",
+        field: Field::Switch { get: |config| config.console, set: |config, on| config.console = on },
+    },
+    Setting {
         name: "log",
         field: Field::Text {
             form: "a level (off, error, warn, info, debug, trace), or TARGET=LEVEL, or several with commas",

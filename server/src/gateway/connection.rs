@@ -10,9 +10,9 @@ use mio::net::TcpStream;
 use outpour_core::peer::Batch;
 use outpour_core::{ErrorCode, Timestamp};
 
-use crate::websocket::{
-    Event, Limits, MessageKind, Opcode, Reader, Upgrade, UpgradePolicy, UpgradeStatus, close_frame, header, pong,
-};
+use super::GatewayConfig;
+use crate::site::Answer;
+use crate::websocket::{Event, Limits, MessageKind, Opcode, Reader, Upgrade, UpgradeStatus, close_frame, header, pong};
 
 /// How many pieces are handed to the kernel in one call.
 const MAX_PIECES: usize = 64;
@@ -33,6 +33,8 @@ pub(super) struct Connection {
     pub(super) ended: bool,
     /// Whether there was no room for the connection: it is only told so.
     pub(super) refused: bool,
+    /// Whether the last thing to send is a page that was asked for.
+    is_page: bool,
     finished: bool,
     /// When a connection that is over is dropped although the client has not closed its side.
     pub(super) linger: Option<Timestamp>,
@@ -79,6 +81,7 @@ impl Connection {
             readable: false,
             ended: false,
             refused: false,
+            is_page: false,
             finished: false,
             linger: None,
         }
@@ -96,12 +99,12 @@ impl Connection {
     pub(super) fn read(
         &mut self,
         scratch: &mut [u8],
-        policy: &UpgradePolicy,
+        config: &GatewayConfig,
         limits: Limits,
         session: &mut impl Receiver,
     ) -> ReadOutcome {
         let wanted = match &self.phase {
-            Phase::Upgrading(head) => (policy.max_head + 1).saturating_sub(head.len()).min(scratch.len()),
+            Phase::Upgrading(head) => (config.upgrade.max_head + 1).saturating_sub(head.len()).min(scratch.len()),
             Phase::Open(_) | Phase::Closing => scratch.len(),
         };
         let (scratch, _) = scratch.split_at_mut(wanted);
@@ -123,7 +126,7 @@ impl Connection {
             Phase::Upgrading(head) => {
                 head.extend_from_slice(input);
                 let head = std::mem::take(head);
-                self.upgrade(head, policy, limits, session);
+                self.upgrade(head, config, limits, session);
             }
         }
         // A short read has emptied the socket; the next event tells of more. None follows the end.
@@ -135,8 +138,8 @@ impl Connection {
         }
     }
 
-    fn upgrade(&mut self, mut head: Vec<u8>, policy: &UpgradePolicy, limits: Limits, session: &mut impl Receiver) {
-        match Upgrade::parse(&head, policy) {
+    fn upgrade(&mut self, mut head: Vec<u8>, config: &GatewayConfig, limits: Limits, session: &mut impl Receiver) {
+        match Upgrade::parse(&head, &config.upgrade) {
             UpgradeStatus::NeedMore => self.phase = Phase::Upgrading(head),
             UpgradeStatus::Accepted { response, consumed, request, early } => {
                 tracing::debug!(address = %self.address, agent = request.user_agent, early = early.is_some(), "upgraded");
@@ -148,9 +151,11 @@ impl Connection {
                 let rest = head.get_mut(consumed..).unwrap_or_default();
                 self.read_frames(rest, session);
             }
-            UpgradeStatus::Http { request } => {
-                let response = http_page(request.path);
-                self.close_with(Bytes::from(response));
+            UpgradeStatus::Http { request, wanted } => {
+                let Answer { head, body } = config.site.answer(&request, &wanted);
+                self.close_with(Bytes::from(head));
+                self.unsent.extend(Some(body).filter(|body| !body.is_empty()));
+                self.is_page = true;
             }
             UpgradeStatus::Rejected { response, reason } => {
                 tracing::debug!(address = %self.address, ?reason, "refused to upgrade");
@@ -179,7 +184,7 @@ impl Connection {
         };
         // Of several pings only the newest need be answered (RFC 6455 §5.5.3).
         if let Some(pong) = newest_ping
-            && self.unsent.iter().map(Bytes::len).sum::<usize>() < MAX_UNSENT_PONGS
+            && self.unsent_bytes() < MAX_UNSENT_PONGS
         {
             self.unsent.push_back(Bytes::copy_from_slice(&pong));
         }
@@ -192,6 +197,15 @@ impl Connection {
     fn close_with(&mut self, last: Bytes) {
         self.phase = Phase::Closing;
         self.unsent.push_back(last);
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        self.unsent.iter().map(Bytes::len).sum()
+    }
+
+    /// How many bytes of a page are still to be sent.
+    pub(super) fn page_bytes(&self) -> usize {
+        if self.is_page { self.unsent_bytes() } else { 0 }
     }
 
     /// Sends a close frame after what is unsent.
@@ -313,17 +327,5 @@ fn write(socket: &mut TcpStream, slices: &[IoSlice<'_>]) -> io::Result<Option<us
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-/// What a browser or a health check is shown.
-fn http_page(path: &str) -> Vec<u8> {
-    match path {
-        "/" | "/health" => crate::websocket::http_response(
-            200,
-            "text/plain; charset=utf-8",
-            b"This is an Outpour gateway: connect with WebSocket and the subprotocol outpour.v1.\n",
-        ),
-        _ => crate::websocket::http_response(404, "text/plain; charset=utf-8", b"There is nothing here.\n"),
     }
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::broker::{Broker, BrokerConfig, BrokerStatistics, MAX_VERDICTS};
 use crate::fanout::ShardConfig;
 use crate::log::{Log, MemoryLog};
+use crate::site::Site;
 use crate::websocket::UpgradePolicy;
 use drain::Drain;
 pub use drain::Drained;
@@ -46,6 +47,8 @@ pub struct GatewayConfig {
     pub shutdown_grace: Duration,
     /// When clients are told to come back after a shutdown, at the earliest. It is spread over twice the time.
     pub retry_after: Duration,
+    /// What plain HTTP requests are answered with.
+    pub site: Site,
     /// Where sessions are sent by a drain, in turns; without any, clients go to the next of their own endpoints.
     pub redirects: Vec<String>,
 }
@@ -62,6 +65,7 @@ impl Default for GatewayConfig {
             shard: ShardConfig::default(),
             shutdown_grace: Duration::from_secs(5),
             retry_after: Duration::from_secs(1),
+            site: Site::new(),
             redirects: Vec::new(),
         }
     }
@@ -131,6 +135,21 @@ impl Gateway {
         config.check()?;
         let broker = Broker::new(config.broker.clone(), log).map_err(io::Error::other)?;
         let socket = TcpListener::bind(config.listen)?;
+        Self::run(config, broker, socket)
+    }
+
+    /// Like [`start`](Self::start), on a socket that is bound already: so its address is known beforehand, to
+    /// the other gateways of the log for one.
+    ///
+    /// # Errors
+    /// If the settings contradict each other, or the socket or the log can't be used.
+    pub fn start_on(socket: TcpListener, config: GatewayConfig, log: Box<dyn Log>) -> io::Result<Self> {
+        config.check()?;
+        let broker = Broker::new(config.broker.clone(), log).map_err(io::Error::other)?;
+        Self::run(config, broker, socket)
+    }
+
+    fn run(config: GatewayConfig, broker: Broker, socket: TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         let (shutdown_grace, redirects) = (config.shutdown_grace, config.redirects.clone());

@@ -1,6 +1,6 @@
 //! One worker thread: its sockets, its shard, and the loop between them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,8 @@ const MESSAGES_IN_A_ROW: usize = 16;
 const READS_IN_A_ROW: usize = 4;
 /// How long a client has to close its side after the gateway closed its own.
 const LINGER: Duration = Duration::from_secs(2);
+/// How much longer it has for each KiB of a page that it has not taken yet: a slow line may have 4 KiB/s.
+const PAGE_TIME_PER_KIB: Duration = Duration::from_millis(250);
 
 pub(super) struct Worker {
     number: usize,
@@ -44,8 +46,8 @@ pub(super) struct Worker {
     readable: VecDeque<u32>,
     /// Sessions whose clients are gone, but may have left requests.
     gone: Vec<u32>,
-    /// Connections that are over, oldest first.
-    lingering: VecDeque<(Timestamp, u32)>,
+    /// Connections that are over, by when they are dropped.
+    lingering: BTreeSet<(Timestamp, u32)>,
     batch: Batch,
     post: Post,
     leaving_until: Option<Timestamp>,
@@ -91,7 +93,7 @@ impl Worker {
             moves: None,
             readable: VecDeque::new(),
             gone: Vec::new(),
-            lingering: VecDeque::new(),
+            lingering: BTreeSet::new(),
             batch: Batch::default(),
             post: Post::default(),
             leaving_until: None,
@@ -149,7 +151,7 @@ impl Worker {
             return Some(Duration::ZERO);
         }
         let alarm = self.shard.poll_timeout();
-        let lingering = self.lingering.front().map(|(until, _)| *until);
+        let lingering = self.lingering.first().map(|(until, _)| *until);
         let moving = self.moves.as_ref().and_then(Moves::next_at);
         let next = alarm.into_iter().chain(lingering).chain(self.leaving_until).chain(moving).min()?;
         // The poll counts in whole milliseconds: wake a little late rather than early and again.
@@ -176,7 +178,7 @@ impl Worker {
                 if outcome != ReadOutcome::More || session.is_full() {
                     break;
                 }
-                outcome = connection.read(scratch, &self.config.upgrade, self.limits, &mut session);
+                outcome = connection.read(scratch, &self.config, self.limits, &mut session);
             }
             match outcome {
                 ReadOutcome::Gone => self.gone.push(key),
@@ -306,17 +308,18 @@ impl Worker {
         }
         // A client that does not even take the last word is not waited for any longer either.
         if connection.linger.is_none() && (connection.is_closing() || !flushed && self.shard.is_over(key)) {
-            connection.linger = Some(now + LINGER);
-            self.lingering.push_back((now + LINGER, key));
+            let until = now + LINGER + PAGE_TIME_PER_KIB * (connection.page_bytes() / 1024) as u32;
+            connection.linger = Some(until);
+            self.lingering.insert((until, key));
         }
         flushed
     }
 
     fn drop_lingering(&mut self, now: Timestamp) {
-        while let Some((until, key)) = self.lingering.front().copied()
+        while let Some((until, key)) = self.lingering.first().copied()
             && until <= now
         {
-            self.lingering.pop_front();
+            self.lingering.pop_first();
             if let Some(Some(connection)) = self.connections.get(key as usize)
                 && connection.linger == Some(until)
             {

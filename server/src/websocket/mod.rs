@@ -44,4 +44,4 @@ pub use frame::Opcode;
 pub use outgoing::{ControlFrame, FrameHead, MAX_CONTROL_PAYLOAD, close_frame, header, ping, pong};
 pub use reader::{Event, Limits, MessageKind, Reader};
 pub use refusal::{Refusal, http_response, unavailable};
-pub use upgrade::{Request, Upgrade, UpgradePolicy, UpgradeStatus};
+pub use upgrade::{Request, Upgrade, UpgradePolicy, UpgradeStatus, Wanted};

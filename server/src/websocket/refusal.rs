@@ -35,8 +35,8 @@ pub enum Refusal {
          (for nginx: proxy_http_version 1.1)."
     )]
     HttpVersion,
-    /// The method is not GET.
-    #[error("The method is not GET; only GET is served here.")]
+    /// The method is not GET; a request for a page may also be a HEAD.
+    #[error("The method is not GET; only GET is served here, and HEAD for pages.")]
     Method,
     /// The request's target is not an absolute path.
     #[error("The request's target must be a path that begins with a slash and has no fragment.")]
@@ -112,7 +112,7 @@ impl Refusal {
     #[must_use]
     pub fn response(&self) -> Vec<u8> {
         let headers = match self {
-            Self::Method => "Allow: GET\r\n",
+            Self::Method => "Allow: GET, HEAD\r\n",
             Self::WebSocketVersion => "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             _ => "",
         };

@@ -48,6 +48,17 @@ pub struct Request<'a> {
     pub user_agent: Option<&'a str>,
 }
 
+/// What a request that asks for a page says about the answer it wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// Whether the method is HEAD: the head of the answer alone.
+    pub is_head: bool,
+    /// The entity tags of what the client has already.
+    pub if_none_match: Option<&'a str>,
+    /// The encodings that the client takes.
+    pub accept_encoding: Option<&'a str>,
+}
+
 /// How far a request has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpgradeStatus<'a> {
@@ -64,10 +75,12 @@ pub enum UpgradeStatus<'a> {
         /// The client's first message, if it came in the request. The response says that it was taken.
         early: Option<Vec<u8>>,
     },
-    /// A valid GET that doesn't ask for an upgrade. Answer with [`http_response`](super::http_response) and close.
+    /// A valid GET or HEAD that doesn't ask for an upgrade. Answer, and close.
     Http {
         /// What was asked for.
         request: Request<'a>,
+        /// How.
+        wanted: Wanted<'a>,
     },
     /// The request can't be served. Send `response` and close.
     Rejected {
@@ -133,7 +146,8 @@ fn judge<'a>(buf: &'a [u8], policy: &UpgradePolicy) -> Result<UpgradeStatus<'a>,
     }
 
     let headers = Headers(&*head.headers);
-    if head.method != Some("GET") {
+    let is_head = head.method == Some("HEAD");
+    if !is_head && head.method != Some("GET") {
         return Err(Refusal::Method);
     }
     let target = head.path.filter(|target| target.starts_with('/') && !target.contains('#')).ok_or(Refusal::Target)?;
@@ -154,7 +168,12 @@ fn judge<'a>(buf: &'a [u8], policy: &UpgradePolicy) -> Result<UpgradeStatus<'a>,
 
     let upgrade = headers.lists("upgrade", |protocol| protocol.eq_ignore_ascii_case("websocket"));
     if !upgrade && !headers.has("sec-websocket-key") && !headers.has("sec-websocket-version") {
-        return Ok(UpgradeStatus::Http { request });
+        let text = |name| headers.at_most_one(name).ok().flatten();
+        let (if_none_match, accept_encoding) = (text("if-none-match"), text("accept-encoding"));
+        return Ok(UpgradeStatus::Http { request, wanted: Wanted { is_head, if_none_match, accept_encoding } });
+    }
+    if is_head {
+        return Err(Refusal::Method);
     }
     if http_1_0 {
         return Err(Refusal::HttpVersion);

@@ -93,7 +93,10 @@ fn the_request_is_told() {
         origin: Some("http://example.com"),
         user_agent: Some("x/1"),
     };
-    assert_eq!(Upgrade::parse(bytes.as_bytes(), &UpgradePolicy::default()), UpgradeStatus::Http { request });
+    assert_eq!(
+        Upgrade::parse(bytes.as_bytes(), &UpgradePolicy::default()),
+        UpgradeStatus::Http { request, wanted: Wanted::default() }
+    );
 }
 
 #[test]
@@ -104,10 +107,22 @@ fn plain_requests() {
         b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n",
     ] {
         match Upgrade::parse(bytes, &UpgradePolicy::default()) {
-            UpgradeStatus::Http { request } => assert_eq!((request.path, request.query), ("/health", None)),
+            UpgradeStatus::Http { request, .. } => assert_eq!((request.path, request.query), ("/health", None)),
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn the_answer_that_is_wanted_is_told() {
+    let bytes = b"HEAD / HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"x\"\r\nAccept-Encoding: br, gzip\r\n\r\n";
+    let told = Wanted { is_head: true, if_none_match: Some("\"x\""), accept_encoding: Some("br, gzip") };
+    match Upgrade::parse(bytes, &UpgradePolicy::default()) {
+        UpgradeStatus::Http { wanted, .. } => assert_eq!(wanted, told),
+        other => panic!("{other:?}"),
+    }
+    let upgrade = get(&[HOST, UPGRADE, KEY, VERSION, PROTOCOL]);
+    assert_eq!(reject(&[b"HEAD", &upgrade[3..]].concat()), Refusal::Method);
 }
 
 #[test]
@@ -151,10 +166,10 @@ fn bytes_that_are_not_a_request() {
 
 #[test]
 fn requests_that_are_not_served() {
-    for method in ["HEAD", "POST", "OPTIONS", "CONNECT"] {
+    for method in ["POST", "OPTIONS", "CONNECT"] {
         let reason = reject(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
         assert_eq!((reason.status(), &reason), (405, &Refusal::Method));
-        assert!(reason.response().windows(12).any(|bytes| bytes == b"Allow: GET\r\n"));
+        assert!(reason.response().windows(18).any(|bytes| bytes == b"Allow: GET, HEAD\r\n"));
     }
     for target in ["*", "http://example.com/", "example.com:80", "/a#b"] {
         assert_eq!(reject(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()), Refusal::Target);
