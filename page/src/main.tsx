@@ -10,7 +10,9 @@ if (root !== null) void start(root);
 
 async function start(root: HTMLElement): Promise<void> {
   const facts = await learnFacts();
-  const own = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
+  // Behind a proxy the gateway may have a path.
+  const served = new URL("./", location.href.replace(/^http/, "ws")).href;
+  const own = import.meta.env.DEV ? "ws://127.0.0.1:7400" : served;
   const open = (credentials?: string, refusal?: string): void => {
     render(null, root);
     if (refusal !== undefined) {

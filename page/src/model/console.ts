@@ -35,8 +35,9 @@ export class Console {
   lastReturn: Return | undefined;
   /** When the connection was lost, while there is none. */
   lostAt: number | undefined;
-  #returned: ConnectionTraffic | undefined;
-  #formerUrl: string | undefined;
+  /** The newest connection, and the one before. */
+  #newest: ConnectionTraffic | undefined;
+  #former: ConnectionTraffic | undefined;
   readonly #listeners = new Set<() => void>();
 
   constructor(facts: Facts, own: string, credentials: string | undefined) {
@@ -51,7 +52,8 @@ export class Console {
     this.session.subscribe("**", {}, (updates) => this.topics.take(updates));
     this.session.onConnection((state) => this.#connection(state));
     this.session.onResumed(({ awayMs, outcome }) => {
-      const { current } = this.network;
+      this.#noteConnection();
+      const current = this.#newest;
       if (current === undefined) return;
       this.lastReturn = {
         down: current.down,
@@ -59,7 +61,7 @@ export class Console {
         awayMs,
         outcome,
         url: current.url,
-        elsewhere: this.#formerUrl !== undefined && this.#formerUrl !== current.url,
+        elsewhere: this.#former !== undefined && this.#former.url !== current.url,
         heldBytes: this.#heldBytes(),
       };
       this.#changed();
@@ -90,14 +92,17 @@ export class Console {
   #connection(state: ConnectionState): void {
     if (state.state === "connected") {
       this.lostAt = undefined;
-      if (this.network.current !== this.#returned) {
-        this.#formerUrl = this.#returned?.url;
-        this.#returned = this.network.current;
-      }
+      this.#noteConnection();
     } else {
       this.lostAt ??= performance.now();
     }
     this.#changed();
+  }
+
+  #noteConnection(): void {
+    if (this.network.current === this.#newest) return;
+    this.#former = this.#newest;
+    this.#newest = this.network.current;
   }
 
   #heldBytes(): number {

@@ -59,6 +59,11 @@ export function App({ console }: { console: Console }) {
     }
   };
 
+  const close = (): void => {
+    setSelected(undefined);
+    document.querySelector<HTMLElement>(".topic-table")?.focus({ preventScroll: true });
+  };
+
   return (
     <>
       <a class="skip" href="#topics">
@@ -115,7 +120,7 @@ export function App({ console }: { console: Console }) {
           </div>
         </section>
         {selected !== undefined && (
-          <TopicDetail key={selected.path} console={console} topic={selected} onClose={() => setSelected(undefined)} />
+          <TopicDetail key={selected.path} console={console} topic={selected} onClose={close} />
         )}
       </main>
       <Announcer console={console} />

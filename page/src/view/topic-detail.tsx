@@ -45,7 +45,13 @@ export function TopicDetail({ console, topic, onClose }: Properties) {
     return [[...seconds, Date.now() / 1000], [...values, values[values.length - 1] ?? 0]];
   };
   return (
-    <section class="card detail" aria-labelledby="detail-title">
+    <section
+      class="card detail"
+      aria-labelledby="detail-title"
+      onKeyDown={(event) => {
+        if (event.key === "Escape") onClose();
+      }}
+    >
       <header>
         <h2 id="detail-title" tabIndex={-1} ref={title}>
           <span class="folder">{topic.path.slice(0, topic.path.length - topic.name.length)}</span>
@@ -66,7 +72,7 @@ export function TopicDetail({ console, topic, onClose }: Properties) {
                 ))}
               </select>
             </label>
-            <output class="big">{last === undefined ? "–" : quantity(last)}</output>
+            <span class="big">{last === undefined ? "–" : quantity(last)}</span>
           </div>
           <Chart
             lines={LINES}

@@ -22,6 +22,7 @@ interface Properties {
 
 /** The live table: rows for the topics in view alone, brought up to date once a frame. */
 export function TopicTable({ topics, items, order, onOrder, selected, onSelect }: Properties) {
+  const grid = useRef<HTMLDivElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLDivElement>(null);
   const preview = useRef<HTMLDivElement>(null);
@@ -70,7 +71,7 @@ export function TopicTable({ topics, items, order, onOrder, selected, onSelect }
     // The row has its element after the next frame.
     requestAnimationFrame(() => {
       const row = canvas.current?.querySelector(`[data-index="${place}"]:not([hidden])`);
-      if (row) scroller.current?.setAttribute("aria-activedescendant", row.id);
+      if (row) grid.current?.setAttribute("aria-activedescendant", row.id);
     });
   };
 
@@ -80,6 +81,8 @@ export function TopicTable({ topics, items, order, onOrder, selected, onSelect }
   };
 
   const onKeyDown = (event: KeyboardEvent): void => {
+    // The headings have keys of their own.
+    if (event.target !== event.currentTarget) return;
     const { active } = state.current;
     const page = list.current?.page ?? 10;
     const moves: Record<string, number> = {
@@ -110,6 +113,10 @@ export function TopicTable({ topics, items, order, onOrder, selected, onSelect }
       class="topic-table"
       role="grid"
       aria-label="Topics"
+      tabIndex={0}
+      ref={grid}
+      onKeyDown={onKeyDown}
+      onFocus={(event) => event.target === event.currentTarget && state.current.active < 0 && activate(0)}
       aria-rowcount={items.length + 1}
       aria-colcount={5}
       aria-describedby="table-keys"
@@ -133,12 +140,9 @@ export function TopicTable({ topics, items, order, onOrder, selected, onSelect }
       <div
         class="topic-scroller"
         role="rowgroup"
-        tabIndex={0}
-        aria-label="Topics, live"
+        tabIndex={-1}
         ref={scroller}
-        onKeyDown={onKeyDown}
         onClick={onClick}
-        onFocus={() => state.current.active < 0 && activate(0)}
       >
         <div class="topic-canvas" role="presentation" ref={canvas} />
         {items.length === 0 && <p class="empty">No topic fits.</p>}
