@@ -9,35 +9,40 @@ import { growTree, treeLines } from "../src/model/tree";
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+/** What is shown, with what changed in brackets. */
+function shown(value: string, old: string | undefined, room = 100): string {
+  const pieces = describeChange(encode(value), old === undefined ? undefined : encode(old), room);
+  return pieces.map(({ text, isChanged }) => (isChanged ? `[${text}]` : text)).join("");
+}
+
 describe("what changed between two values", () => {
-  it("is marked where it is", () => {
-    const change = describeChange(encode('{"bid":1.0842,"ask":2}'), encode('{"bid":1.0841,"ask":2}'), 100);
-    expect(change).toEqual({ before: '{"bid":1.084', changed: "2", after: ',"ask":2}' });
+  it("is marked word by word", () => {
+    expect(shown('{"bid":1.0842,"ask":2,"n":11}', '{"bid":1.0841,"ask":2,"n":9}')).toBe('{"bid":[1.0842],"ask":2,"n":[11]}');
+  });
+
+  it("is marked as a whole if there are more words or fewer", () => {
+    expect(shown("one two three", "one three")).toBe("one t[wo t]hree");
+    expect(shown("a b", "a x b")).toBe("a b");
   });
 
   it("comes into view however far in it is", () => {
-    const text = (digit: string): Uint8Array => encode(`${"x".repeat(5000)}${digit}${"y".repeat(5000)}`);
-    const { before, changed, after } = describeChange(text("2"), text("1"), 40);
-    expect(changed).toBe("2");
-    expect(before).toBe(`…${"x".repeat(12)}`);
-    expect(before.length + changed.length + after.length).toBeLessThanOrEqual(42);
+    const text = (digit: string): string => `${"x".repeat(5000)}${digit}${"y".repeat(5000)}`;
+    expect(shown(text("2"), text("1"), 40)).toBe(`…${"x".repeat(12)}[2]${"y".repeat(27)}`);
   });
 
   it("takes no character apart", () => {
     // ä and ö differ in their second byte alone.
-    const change = describeChange(encode("aöb"), encode("aäb"), 20);
-    expect(change).toEqual({ before: "a", changed: "ö", after: "b" });
-    expect(describeChange(encode("é".repeat(50)), undefined, 7).before).toBe("ééé");
+    const long = "é".repeat(3000);
+    expect(shown(`${long}aöb`, `${long}aäb`, 20)).toMatch(/^…é{2}a\[ö\]b$/);
+    expect(shown("é".repeat(50), undefined, 7)).toBe("ééé");
+    const words = "слово ".repeat(100);
+    expect(shown(`${words}2`, `${words}1`, 40)).toMatch(/^…[а-я ]+\[2\]$/);
   });
 
-  it("is nothing in a value that is the same, and all of it where there was none", () => {
-    expect(describeChange(encode("same"), encode("same"), 20)).toEqual({ before: "same", changed: "", after: "" });
-    expect(describeChange(encode("new"), encode(""), 20)).toEqual({ before: "", changed: "new", after: "" });
-  });
-
-  it("handles what was put in or taken out", () => {
-    expect(describeChange(encode("aabb"), encode("aab"), 20)).toEqual({ before: "aab", changed: "b", after: "" });
-    expect(describeChange(encode("ab"), encode("axxb"), 20)).toEqual({ before: "a", changed: "", after: "b" });
+  it("is nothing in a value that is the same, and unknown where there was none", () => {
+    expect(shown("the same", "the same", 3)).toBe("the");
+    expect(shown("new", undefined)).toBe("new");
+    expect(shown("new", "")).toBe("[new]");
   });
 });
 
@@ -66,7 +71,7 @@ describe("numbers in values", () => {
   it("are not sought for ever", () => {
     const wide = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`k${index}`, index]));
     expect(numericFields(wide)).toHaveLength(24);
-    expect(numericFields({ long: Array.from({ length: 9 }, () => 1) })).toEqual([]);
+    expect(numericFields({ asks: Array.from({ length: 9 }, () => ["1.5", "2"]) })).toEqual(["asks.0.0", "asks.0.1"]);
   });
 });
 

@@ -32,6 +32,6 @@ export function roundTrip(ms: number): string {
 export function quantity(value: number): string {
   if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
-  const digits = size >= 1000 ? 2 : size >= 1 ? 4 : 8;
-  return value.toLocaleString("en", { maximumFractionDigits: digits });
+  if (size < 1) return value.toLocaleString("en", { maximumSignificantDigits: 5, maximumFractionDigits: 10 });
+  return value.toLocaleString("en", { maximumFractionDigits: size >= 1000 ? 2 : 4 });
 }

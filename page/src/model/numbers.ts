@@ -3,6 +3,9 @@
 /** Where a number stands in a value: the keys on the way to it, joined by points; empty for the value itself. */
 export type Field = string;
 
+/** In place of a field: how many bytes the value has. */
+export const SIZE: Field = "#size";
+
 /** Past these, a value is not looked into. */
 const MAX_FIELDS = 24;
 const MAX_DEPTH = 4;
@@ -43,9 +46,9 @@ function collect(value: unknown, path: string, depth: number, fields: Field[]): 
   if (toNumber(value) !== undefined) {
     fields.push(path);
   } else if (typeof value === "object" && value !== null && depth < MAX_DEPTH) {
-    // A long list is data of its own, not a field.
-    if (Array.isArray(value) && value.length > 8) return;
-    for (const [key, inner] of Object.entries(value)) {
+    // Of a long list the beginning tells enough, such as the best price.
+    const entries = Array.isArray(value) && value.length > 8 ? [["0", value[0] as unknown] as const] : Object.entries(value);
+    for (const [key, inner] of entries) {
       if (!key.includes(".")) collect(inner, path === "" ? key : `${path}.${key}`, depth + 1, fields);
     }
   }

@@ -1,5 +1,5 @@
 import type { Replica, Session, Update } from "outpour";
-import { mainField, numberAt, type Field } from "./numbers";
+import { mainField, numberAt, SIZE, type Field } from "./numbers";
 import { Series } from "./series";
 
 /** How many samples a sparkline has. */
@@ -19,8 +19,8 @@ export class Topic {
   kind: "value" | "event" = "value";
   /** The last event of an event topic. */
   event: Update | undefined;
-  /** The number that is drawn; undefined until a value was looked at, null if there is none in it. */
-  field: Field | null | undefined;
+  /** The number that is drawn; undefined until a value was looked at. */
+  field: Field | undefined;
   series: Series | undefined;
   /** More samples, while the topic is the one that is looked at closely. */
   detail: Series | undefined;
@@ -50,10 +50,9 @@ export class Topic {
     this.detail = detail;
   }
 
-  sample(value: unknown, time: number): void {
-    if (this.field === undefined) this.field = mainField(value) ?? null;
-    if (this.field === null) return;
-    const number = numberAt(value, this.field);
+  sample({ value, bytes }: Pick<Update, "value" | "bytes">, time: number): void {
+    this.field ??= mainField(value) ?? SIZE;
+    const number = this.field === SIZE ? bytes.length : numberAt(value, this.field);
     if (number === undefined) return;
     this.series ??= new Series(SAMPLES);
     this.series.push(time, number);
@@ -89,24 +88,25 @@ export class Topics {
     return this.#byPath.get(path);
   }
 
-  replica(topic: Topic): Replica | undefined {
-    return this.#session.replica(topic.path);
+  /** The current value, or the last event. */
+  current(topic: Topic): Replica | Update | undefined {
+    return topic.kind === "event" ? topic.event : this.#session.replica(topic.path);
   }
 
-  /** The current value: that of an event topic is its last event. */
   value(topic: Topic): unknown {
-    return topic.kind === "event" ? topic.event?.value : this.replica(topic)?.value;
+    return this.current(topic)?.value;
   }
 
   bytes(topic: Topic): Uint8Array | undefined {
-    return topic.kind === "event" ? topic.event?.bytes : this.replica(topic)?.bytes;
+    return this.current(topic)?.bytes;
   }
 
   /** Has samples taken of a topic that somebody looks at, the first of its value now. */
   watch(topic: Topic): void {
     if (topic.isWatched) return;
     topic.isWatched = true;
-    if (topic.series === undefined) topic.sample(this.value(topic), performance.now());
+    const current = this.current(topic);
+    if (topic.series === undefined && current !== undefined) topic.sample(current, performance.now());
   }
 
   take(batch: readonly Update[]): void {
@@ -131,6 +131,6 @@ export class Topics {
     topic.changedAt = now;
     topic.kind = update.kind;
     if (update.kind === "event") topic.event = update;
-    if (topic.isWatched || this.#byPath.size <= SAMPLED_TOPICS) topic.sample(update.value, now);
+    if (topic.isWatched || this.#byPath.size <= SAMPLED_TOPICS) topic.sample(update, now);
   }
 }

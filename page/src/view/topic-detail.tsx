@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Console } from "../model/console";
 import { bytes, count, duration, quantity } from "../model/format";
-import { numericFields } from "../model/numbers";
+import { numericFields, SIZE } from "../model/numbers";
 import type { Topic } from "../model/topics";
 import { Chart, type ChartLine } from "./chart";
 import { useTick } from "./frames";
@@ -30,10 +30,10 @@ export function TopicDetail({ console, topic, onClose }: Properties) {
     };
   }, [topic]);
   const now = useTick(200);
-  const replica = topics.replica(topic);
-  const value = topics.value(topic);
-  const size = topics.bytes(topic)?.length ?? 0;
-  const fields = useMemo(() => numericFields(value), [topic, topic.updates === 0]);
+  const current = topics.current(topic);
+  const value = current?.value;
+  const size = current?.bytes.length ?? 0;
+  const fields = useMemo(() => [...numericFields(value), SIZE], [topic]);
   const series = topic.detail ?? topic.series;
   const last = series !== undefined && series.length > 0 ? series.value(series.length - 1) : undefined;
   const data = (): [number[], number[]] => {
@@ -61,14 +61,14 @@ export function TopicDetail({ console, topic, onClose }: Properties) {
           ✕
         </button>
       </header>
-      {fields.length > 0 && topic.field !== null && topic.field !== undefined && (
+      {topic.field !== undefined && (
         <>
           <div class="chart-head">
             <label>
               <span class="hidden">Number to draw</span>
               <select value={topic.field} onChange={(event) => topic.chooseField(event.currentTarget.value)}>
                 {fields.map((field) => (
-                  <option value={field}>{field === "" ? "value" : field}</option>
+                  <option value={field}>{nameOf(field)}</option>
                 ))}
               </select>
             </label>
@@ -79,7 +79,7 @@ export function TopicDetail({ console, topic, onClose }: Properties) {
             data={data}
             span={60}
             format={quantity}
-            label={`${topic.field === "" ? "Value" : topic.field} of ${topic.path} over the last minute`}
+            label={`${nameOf(topic.field)} of ${topic.path} over the last minute`}
           />
         </>
       )}
@@ -98,12 +98,16 @@ export function TopicDetail({ console, topic, onClose }: Properties) {
         </div>
         <div>
           <dt>version</dt>
-          <dd>{replica?.version ?? "–"}</dd>
+          <dd>{current?.version ?? "–"}</dd>
         </div>
       </dl>
       <Value key={topic.path} value={value} />
     </section>
   );
+}
+
+function nameOf(field: string): string {
+  return field === "" ? "value" : field === SIZE ? "size in bytes" : field;
 }
 
 /** The value line by line; lines that differ from before are lit. */

@@ -33,9 +33,7 @@ export class TopicRow implements Line<Topic> {
   readonly element = document.createElement("div");
   readonly #folder = document.createElement("span");
   readonly #name = document.createElement("b");
-  readonly #before = document.createTextNode("");
-  readonly #mark = document.createElement("mark");
-  readonly #after = document.createTextNode("");
+  readonly #preview: HTMLElement;
   readonly #canvas = document.createElement("canvas");
   readonly #number = document.createElement("span");
   readonly #updates = document.createElement("span");
@@ -43,7 +41,9 @@ export class TopicRow implements Line<Topic> {
   readonly #selection: () => Selection;
   readonly #colours: () => SparklineColours;
   #topic: Topic | undefined;
+  /** The value that is shown, and the one before, from which it differs. */
   #bytes: Uint8Array | undefined;
+  #former: Uint8Array | undefined;
   #shownUpdates = -1;
   #shownAt = 0;
   #shownNumber: number | undefined;
@@ -60,9 +60,10 @@ export class TopicRow implements Line<Topic> {
     this.#updates.className = "updates";
     this.#number.className = "number";
     this.#canvas.ariaHidden = "true";
+    this.#preview = cell("preview");
     this.element.append(
       cell("path", this.#folder, this.#name),
-      cell("preview", this.#before, this.#mark, this.#after),
+      this.#preview,
       cell("trend", this.#canvas),
       cell("now", this.#number),
       cell("count", this.#updates),
@@ -77,6 +78,7 @@ export class TopicRow implements Line<Topic> {
     if (topic !== this.#topic) {
       this.#topic = topic;
       this.#bytes = undefined;
+      this.#former = undefined;
       this.#shownNumber = undefined;
       this.#folder.textContent = topic.path.slice(0, topic.path.length - topic.name.length);
       this.#name.textContent = topic.name;
@@ -111,13 +113,19 @@ export class TopicRow implements Line<Topic> {
   }
 
   #showValue(bytes: Uint8Array): void {
-    const { before, changed, after } = describeChange(bytes, this.#bytes, this.#selection().room);
-    this.#before.data = before;
-    this.#mark.textContent = changed;
-    this.#after.data = after;
-    // Two animations that look alike: changing from one to the other starts it again.
-    if (this.#bytes !== undefined) this.#mark.className = this.#turn ? "lit" : "lit again";
+    const isNew = this.#bytes !== undefined && !isSame(bytes, this.#bytes);
+    if (isNew) this.#former = this.#bytes;
     this.#bytes = bytes;
+    const pieces = describeChange(bytes, this.#former, this.#selection().room);
+    this.#preview.replaceChildren(
+      ...pieces.map(({ text, isChanged }) => {
+        if (!isChanged) return text;
+        const mark = document.createElement("mark");
+        mark.textContent = text;
+        if (isNew) mark.className = "lit";
+        return mark;
+      }),
+    );
   }
 
   #showNumber(topic: Topic): void {
@@ -136,6 +144,10 @@ export class TopicRow implements Line<Topic> {
     }
     this.#shownNumber = number;
   }
+}
+
+function isSame(left: Uint8Array, right: Uint8Array): boolean {
+  return left === right || (left.length === right.length && left.every((byte, index) => byte === right[index]));
 }
 
 function cell(name: string, ...content: (Node | string)[]): HTMLElement {
