@@ -133,8 +133,14 @@ function Value({ value }: { value: unknown }) {
 
 function written(value: unknown): string {
   if (value === undefined) return "";
-  const text = value instanceof Uint8Array ? hex(value) : typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? String(value));
+  const text = value instanceof Uint8Array ? hex(value) : typeof value === "string" ? value : indented(value);
   return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}\n…` : text;
+}
+
+/** JSON as people write it: a line for each field, but short lists on one. */
+function indented(value: unknown): string {
+  const text = typeof value === "bigint" ? String(value) : JSON.stringify(value, null, 2);
+  return text.replace(/\[\s+([^[\]{}]{1,80}?)\s+\]/g, (_, inner: string) => `[${inner.replace(/\s*\n\s*/g, " ")}]`);
 }
 
 function hex(binary: Uint8Array): string {
