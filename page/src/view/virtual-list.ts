@@ -9,6 +9,16 @@ export interface Line<T> {
   frame(now: number): void;
 }
 
+/** The order of elements is put right when a list has not moved for so long, in milliseconds. */
+const STILL = 200;
+
+/** Moves an element among its siblings; where the browser can, without its animations starting again. */
+function move(parent: HTMLElement, element: HTMLElement, before: ChildNode | null): void {
+  const canMove: boolean = "moveBefore" in parent;
+  if (canMove) parent.moveBefore(element, before);
+  else parent.insertBefore(element, before);
+}
+
 /**
  * A list of any length that has elements for the lines in view alone. Elements are used again as the list scrolls.
  */
@@ -21,6 +31,7 @@ export class VirtualList<T> {
   #lines: { line: Line<T>; item: T | undefined; index: number }[] = [];
   #isStale = true;
   #resize: ResizeObserver;
+  #laidOutAt: number | undefined;
 
   constructor(scroller: HTMLElement, canvas: HTMLElement, height: () => number, make: () => Line<T>) {
     this.#scroller = scroller;
@@ -73,8 +84,24 @@ export class VirtualList<T> {
   }
 
   frame(now: number): void {
-    if (this.#isStale) this.#layOut();
+    if (this.#isStale) {
+      this.#layOut();
+      this.#laidOutAt = now;
+    } else if (this.#laidOutAt !== undefined && now - this.#laidOutAt > STILL) {
+      this.#tidy();
+      this.#laidOutAt = undefined;
+    }
     for (const { line, item } of this.#lines) if (item !== undefined) line.frame(now);
+  }
+
+  /** Puts elements into the order of their lines, which is the order they are read out in. */
+  #tidy(): void {
+    const lines = this.#lines.filter((slot) => slot.item !== undefined).sort((left, right) => left.index - right.index);
+    let before: ChildNode | null = this.#canvas.firstChild;
+    for (const { line } of lines) {
+      if (line.element === before) before = before.nextSibling;
+      else move(this.#canvas, line.element, before);
+    }
   }
 
   readonly #onScroll = (): void => this.invalidate();
