@@ -18,7 +18,14 @@ function ask(): void {
   isAsked = true;
   requestAnimationFrame((now) => {
     isAsked = false;
-    for (const task of tasks) task(now);
+    for (const task of tasks) {
+      // One that fails doesn't stop the others.
+      try {
+        task(now);
+      } catch (error) {
+        reportError(error);
+      }
+    }
     ask();
   });
 }

@@ -39,7 +39,7 @@ for (const [device, options] of [
       expect(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)).toBe(colorScheme);
       if (device === "phone") await page.screenshot({ path: `${FOLDER}/${device}-${colorScheme}-top.png` });
       await page.getByRole("searchbox").fill("prices btcusd");
-      await page.locator(".topic-row").first().click();
+      await page.locator(".topic-row:not([hidden])", { hasText: "btcusd" }).first().click();
       await page.locator("#detail-title").waitFor();
       await page.getByRole("searchbox").fill("");
       await page.waitForTimeout(6_000);

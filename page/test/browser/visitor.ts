@@ -32,6 +32,7 @@ export class Visitor implements AsyncDisposable {
       if (message.type() === "error") faults.push(message.text());
     });
     page.on("pageerror", (error) => faults.push(error.message));
+    page.setDefaultTimeout(20_000);
     page.on("request", (request) => {
       if (!request.url().startsWith(url) && !request.url().startsWith("data:")) faults.push(`asked for ${request.url()}`);
     });
@@ -82,6 +83,8 @@ export class Visitor implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Beside whatever a test says that fails.
+    for (const fault of this.faults) console.error(fault);
     await this.page.context().close();
   }
 }
