@@ -20,7 +20,7 @@ async function start(root: HTMLElement): Promise<void> {
       return;
     }
     const console = new Console(facts, own, credentials);
-    void console.session.closed.then((reason) => open(undefined, reason.message));
+    void console.session.closed.then((reason) => open(undefined, reason?.message ?? "It was closed."));
     render(<App console={console} />, root);
     // For tests: what the page holds.
     Object.assign(globalThis, { outpourConsole: console });

@@ -1,11 +1,11 @@
-//! `cargo xtask demo`: builds the program as people run it and starts its demo.
+//! `cargo xtask demo`: builds the page and the program as people run it, and starts its demo.
 
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::Args;
 
 use crate::{
-    Result,
+    Result, page,
     project::{Project, run as run_command},
 };
 
@@ -19,6 +19,10 @@ pub(crate) struct Options {
 
 /// Runs the demo and ends as it does.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<ExitCode> {
+    // The demo goes without its page rather than not at all.
+    if let Err(error) = page::build(project) {
+        println!("The page is not built, so the demo goes without the newest: {error}");
+    }
     run_command(&mut project.cargo(["build", "--release", "--package", "outpour-cli"]))?;
     let program = project.binary("release", "outpour");
     let status = project

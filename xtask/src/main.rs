@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `simulate`, `faults` and `fuzz`.
+//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `page`, `simulate`, `faults` and `fuzz`.
 
 mod bench;
 mod demo;
@@ -8,6 +8,7 @@ mod interop;
 mod layers;
 mod mentions;
 mod npm;
+mod page;
 mod project;
 mod simulate;
 mod size;
@@ -36,7 +37,9 @@ struct Options {
 enum Chore {
     /// Set up what the tests need and run every one of them, as CI does
     Test(test::Options),
-    /// Build the program and run its demo
+    /// Build the page that the gateway shows to browsers; the next build of the program takes it in
+    Page,
+    /// Build the page and the program, and run its demo
     Demo(demo::Options),
     /// Let real gateways and clients suffer everything at once, at random from a seed
     Faults(faults::Options),
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let done = Project::locate().and_then(|project| match options.chore {
         Chore::Test(options) => test::run(&project, &options).map(|()| ExitCode::SUCCESS),
+        Chore::Page => page::build(&project).map(|()| ExitCode::SUCCESS),
         Chore::Demo(options) => demo::run(&project, &options),
         Chore::Faults(options) => faults::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Simulate(options) => simulate::run(&project, &options).map(|()| ExitCode::SUCCESS),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::{
-    Result, fuzz, interop, layers, mentions, npm,
+    Result, fuzz, interop, layers, mentions, npm, page,
     project::{Project, run as run_command},
     size, tools,
 };
@@ -42,6 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "deny", run: deny },
     Step { name: "interop", run: interop::check },
     Step { name: "npm", run: npm::check },
+    Step { name: "page", run: page::check },
     Step { name: "autobahn", run: autobahn },
     Step { name: "fuzz", run: fuzz::check },
 ];

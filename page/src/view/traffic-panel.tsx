@@ -11,6 +11,7 @@ const LINES: readonly ChartLine[] = [
 
 /** How often the counts are looked at, in milliseconds. */
 const INTERVAL = 250;
+const PING_INTERVAL = 2_000;
 
 /** What crosses the network, beside what full values would take. */
 export function TrafficPanel({ console }: { console: Console }) {
@@ -23,6 +24,13 @@ export function TrafficPanel({ console }: { console: Console }) {
       traffic.note(session.statistics(), now);
     });
   }, [traffic]);
+  useEffect(() => {
+    // The round trip is measured now and then by itself, and more often while somebody looks.
+    const timer = setInterval(() => {
+      if (!document.hidden && console.connection.state === "connected") session.ping();
+    }, PING_INTERVAL);
+    return () => clearInterval(timer);
+  }, [session]);
   useTick(500);
   const { received, full, updates } = traffic.rates;
   const counted = session.statistics();

@@ -1,0 +1,48 @@
+//! `cargo xtask page`: builds the page that the gateway shows to browsers, for the next build of the program to take in.
+
+use std::path::Path;
+
+use crate::{
+    Result,
+    project::{Project, run as run_command, succeeds},
+    test::Outcome,
+    tools, wasm,
+};
+
+const PAGE: &str = "page";
+/// Debian's, which the tests drive.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// Builds the page, and the npm package that it is made with.
+pub(crate) fn build(project: &Project) -> Result {
+    wasm::build(project)?;
+    wasm::install_packages(project, PAGE)?;
+    wasm::npm(project, PAGE, &["run", "--silent", "build"])
+}
+
+/// The page's types, its unit tests, and the page in Chromium before real gateways.
+pub(crate) fn check(project: &Project) -> Result<Outcome> {
+    build(project)?;
+    wasm::npm(project, PAGE, &["run", "--silent", "check"])?;
+    wasm::npm(project, PAGE, &["test", "--silent"])?;
+    if !Path::new(CHROMIUM).is_file() {
+        tools::install_packages(project, &["chromium"])?;
+    }
+    // The feed that is followed is compressed.
+    if !succeeds(project.command("zstd").arg("--version")) {
+        tools::install_packages(project, &["zstd"])?;
+    }
+    project.build_programs()?;
+    let npm = ["run", "--silent", "test:browser"];
+    let program = project.binary("debug", "outpour");
+    run_command(
+        project
+            .command("npm")
+            .args(npm)
+            .current_dir(project.path(PAGE))
+            .env("OUTPOUR", program)
+            .env("CHROMIUM", CHROMIUM)
+            .env("SCREENSHOTS", project.target().join("screenshots")),
+    )?;
+    Ok(Outcome::Passed)
+}
