@@ -16,7 +16,7 @@ interface Properties {
   readonly lines: readonly ChartLine[];
   /** Times in seconds, and the values of each line; asked for whenever the chart is drawn. */
   readonly data: () => [number[], ...number[][]];
-  /** How many seconds back it goes. */
+  /** How many seconds back it goes at the most; a quarter or half of that while there is no more to show. */
   readonly span: number;
   readonly format: (value: number) => string;
   readonly startsAtZero?: boolean;
@@ -36,7 +36,7 @@ export function Chart({ lines, data, span, format, startsAtZero = false, label }
   useEffect(() => {
     const element = frame.current;
     if (element === null) return;
-    const make = (): UPlot => new UPlot(options(element, lines, span, startsAtZero, (v) => given.current.format(v)), given.current.data(), element);
+    const make = (): UPlot => new UPlot(options(element, lines, () => spanOf(given.current.data()[0][0], span), startsAtZero, (v) => given.current.format(v)), given.current.data(), element);
     let plot = make();
     let at = 0;
     const resize = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: element.clientHeight }));
@@ -64,7 +64,7 @@ export function Chart({ lines, data, span, format, startsAtZero = false, label }
 function options(
   element: HTMLElement,
   lines: readonly ChartLine[],
-  span: number,
+  span: () => number,
   startsAtZero: boolean,
   format: (value: number) => string,
 ): UPlot.Options {
@@ -86,7 +86,7 @@ function options(
         time: true,
         range: () => {
           const now = Date.now() / 1000;
-          return [now - span, now];
+          return [now - span(), now];
         },
       },
       y: {
@@ -103,7 +103,7 @@ function options(
         ...axis,
         size: 26,
         // Marks that stand still while time goes on.
-        splits: (_plot, _axis, _from, to) => [4, 3, 2, 1, 0].map((quarter) => to - (quarter * span) / 4),
+        splits: (_plot, _axis, from, to) => [3, 2, 1, 0].map((third) => to - (third * (to - from)) / 3),
         values: (plot, times) => times.map((time) => ago((plot.scales["x"]?.max ?? time) - time)),
       },
       { ...axis, size: 64, space: 34, values: (_plot, values) => values.map(format) },
@@ -119,6 +119,11 @@ function options(
       }),
     ],
   };
+}
+
+function spanOf(first: number | undefined, most: number): number {
+  const age = first === undefined ? 0 : Date.now() / 1000 - first;
+  return [most / 4, most / 2].find((span) => age <= span) ?? most;
 }
 
 function ago(past: number): string {

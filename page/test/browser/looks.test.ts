@@ -41,7 +41,7 @@ for (const [device, options] of [
       await page.getByRole("searchbox").fill("prices");
       await page.locator(".topic-row:not([hidden])", { hasText: "bchusd_perp@book" }).click();
       await page.locator("#detail-title").waitFor();
-      await page.waitForTimeout(8_000);
+      await page.waitForTimeout(6_000);
       await page.screenshot({ path: `${FOLDER}/${device}-${colorScheme}.png` });
       expect(visitor.faults).toEqual([]);
     });
