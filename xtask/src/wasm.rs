@@ -32,8 +32,10 @@ fn module(project: &Project) -> Result {
     run(project.command(bindgen).args(flags).arg(&folder).arg(built))?;
     let (glued, small) = (folder.join("outpour_wasm_bg.wasm"), folder.join("outpour.wasm"));
     let optimizer = project.path(PACKAGE).join("node_modules/.bin/wasm-opt");
-    let flags = ["-Oz", "--strip-debug", "--strip-producers", "--output"];
-    run(project.command(optimizer).args(flags).arg(&small).arg(&glued))?;
+    // What is inlined into its only caller, or because it is short, compresses worse than a call.
+    let inlining = ["--one-caller-inline-max-function-size=0", "--always-inline-max-function-size=4"];
+    let flags = ["-Oz", "--strip-debug", "--strip-producers", "--strip-target-features", "--output"];
+    run(project.command(optimizer).args(inlining).args(flags).arg(&small).arg(&glued))?;
     for leftover in [glued, folder.join("outpour_wasm_bg.wasm.d.ts")] {
         fs::remove_file(&leftover).map_err(|error| format!("{} can't be removed: {error}", leftover.display()))?;
     }
