@@ -35,6 +35,7 @@ const TABLE = "stores";
 /** A store in IndexedDB, one for each name. */
 class IndexedDbStore implements Store {
   readonly #name: string;
+  #database: Promise<IDBDatabase> | undefined;
 
   constructor(name: string) {
     this.#name = name;
@@ -54,14 +55,36 @@ class IndexedDbStore implements Store {
   }
 
   async #request<T>(mode: IDBTransactionMode, ask: (table: IDBObjectStore) => IDBRequest<T>): Promise<T> {
-    const opening = indexedDB.open(DATABASE, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(TABLE);
+    // It stays open: a page that is left has no time to open it.
+    this.#database ??= openDatabase(() => (this.#database = undefined));
+    const database = await this.#database;
+    const transaction = database.transaction(TABLE, mode);
+    const request = ask(transaction.objectStore(TABLE));
+    transaction.commit();
+    return settled(request);
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#database;
+    this.#database = undefined;
+    (await opened)?.close();
+  }
+}
+
+async function openDatabase(lost: () => void): Promise<IDBDatabase> {
+  const opening = indexedDB.open(DATABASE, 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(TABLE);
+  try {
     const database = await settled(opening);
-    try {
-      return await settled(ask(database.transaction(TABLE, mode).objectStore(TABLE)));
-    } finally {
+    database.onclose = lost;
+    database.onversionchange = () => {
       database.close();
-    }
+      lost();
+    };
+    return database;
+  } catch (error) {
+    lost();
+    throw error;
   }
 }
 
@@ -153,6 +176,7 @@ export class Keeper {
     this.write();
     this.#engine = undefined;
     await this.#writing;
+    if (this.#store instanceof IndexedDbStore) await this.#store.close();
     this.#release?.();
   }
 }

@@ -26,11 +26,14 @@ test("a page that is frozen says goodbye, and catches up", async () => {
     return following.ready;
   }, gateway.url);
   const devtools = await page.context().newCDPSession(page);
+  // Driven like this a page stays visible, and a visible page is frozen without the events that tell it so.
+  await page.evaluate(() => document.dispatchEvent(new Event("freeze")));
+  await page.waitForFunction(() => session.connection.state === "suspended");
   await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
   await publisher.set("frozen/a", 2);
   await devtools.send("Page.setWebLifecycleState", { state: "active" });
+  await page.evaluate(() => document.dispatchEvent(new Event("resume")));
   await page.waitForFunction(() => session.replica("frozen/a")?.value === 2 && session.connection.state === "connected");
-  assert.ok((await page.evaluate(() => states)).includes("suspended"));
   assert.deepEqual(faults, []);
   await end();
 });
