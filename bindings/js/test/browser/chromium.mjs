@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import { extname } from "node:path";
 import { chromium } from "playwright-core";
-import { startGateway as startAnyGateway } from "../gateway.mjs";
+import { startGateway as startAnyGateway, startProxy as startAnyProxy } from "../gateway.mjs";
 
 const DIST = new URL("../../dist/", import.meta.url);
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".map": "application/json" };
@@ -36,9 +36,16 @@ export async function startGateway({ env = {}, ...options } = {}) {
   return gateway;
 }
 
+/** A proxy before a gateway. */
+export async function startProxy(target) {
+  const proxy = await startAnyProxy(target);
+  started.push(() => proxy.end());
+  return proxy;
+}
+
 /** Ends what was started here. */
 export async function endAll() {
-  await Promise.all(started.splice(0).map((end) => end()));
+  await Promise.allSettled(started.splice(0).map((end) => end()));
 }
 
 /** A web server for empty pages, `/`, and the package, `/outpour/…`. */
@@ -127,6 +134,20 @@ export async function importPackage(page) {
           resolve();
         };
         look();
+      });
+    /** Waits until a store has something in it. */
+    globalThis.stored = (name) =>
+      new Promise((resolve, reject) => {
+        const opening = indexedDB.open("outpour", 1);
+        opening.onerror = () => reject(opening.error);
+        opening.onsuccess = () => {
+          const look = () => {
+            const asked = opening.result.transaction("stores").objectStore("stores").get(name);
+            asked.onerror = () => reject(asked.error);
+            asked.onsuccess = () => (asked.result === undefined ? setTimeout(look, 20) : resolve(opening.result.close()));
+          };
+          look();
+        };
       });
     globalThis.values = (selector = "**") =>
       Object.fromEntries(session.replicas(selector).map(({ path, value }) => [path, value]));

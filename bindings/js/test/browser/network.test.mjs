@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "outpour";
-import { startProxy } from "../gateway.mjs";
-import { endAll, fetchValues, launch, openPage, startGateway, startSite } from "./chromium.mjs";
+import { endAll, fetchValues, launch, openPage, startGateway, startProxy, startSite } from "./chromium.mjs";
 
 let browser, site, gateway, publisher;
 before(async () => {
@@ -66,7 +65,6 @@ test("a cut costs what has changed", async () => {
   assert.deepEqual(await page.evaluate(() => values("cut/*")), await fetchValues(publisher, "cut/*"));
   assert.deepEqual(faults, []);
   await end();
-  await proxy.end();
 });
 
 test("a gateway that stalls is left and found again", async () => {
@@ -87,7 +85,6 @@ test("a gateway that stalls is left and found again", async () => {
   assert.deepEqual(faults, []);
   await end();
   await other.close();
-  await proxy.end();
 });
 
 test("offline and online again", async () => {
@@ -165,5 +162,4 @@ test("whatever the network does, the page holds what was published in the end", 
   assert.ok((await page.evaluate(() => session.statistics().connections)) > 1);
   assert.deepEqual(faults, []);
   await end();
-  await proxy.end();
 });
