@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `page`, `simulate`, `faults` and `fuzz`.
+//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `package`, `page`, `simulate`, `faults` and `fuzz`.
 
 mod bench;
 mod demo;
@@ -49,6 +49,8 @@ enum Chore {
     Fuzz(fuzz::Options),
     /// Build the npm package: the core as WebAssembly, and the API around it
     Wasm,
+    /// Make the tarball of the npm package that is published
+    Package,
     /// Run the benchmarks whose figures the README quotes
     Bench(bench::Options),
 }
@@ -63,6 +65,10 @@ fn main() -> ExitCode {
         Chore::Simulate(options) => simulate::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(options) => fuzz::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Wasm => wasm::build(&project).map(|()| ExitCode::SUCCESS),
+        Chore::Package => npm::package(&project).map(|tarball| {
+            println!("{}", tarball.display());
+            ExitCode::SUCCESS
+        }),
         Chore::Bench(options) => bench::run(&project, &options).map(|()| ExitCode::SUCCESS),
     });
     done.unwrap_or_else(|error| {

@@ -1,6 +1,10 @@
-//! The npm package: built, its types checked, tested in Node against real gateways, and weighed.
+//! The npm package: built, its types checked, tested in Node and Chromium against real gateways, weighed, packed, and
+//! installed.
 
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     Result,
@@ -12,6 +16,9 @@ use crate::{
 
 /// Where Debian puts the browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// Projects that use the package.
+const PROJECTS: &str = "bindings/js/test/packaging";
 
 /// Builds the package and runs its tests.
 pub(crate) fn check(project: &Project) -> Result<Outcome> {
@@ -28,19 +35,40 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
 /// Tries the package in Chromium, against real gateways.
 pub(crate) fn check_in_browser(project: &Project) -> Result<Outcome> {
     wasm::build(project)?;
+    test_in_chromium(project, PACKAGE, "test:browser")?;
+    Ok(Outcome::Passed)
+}
+
+/// Makes the tarball that is published, and says where it is.
+pub(crate) fn package(project: &Project) -> Result<PathBuf> {
+    wasm::build(project)?;
+    let folder = project.target().join("npm");
+    fs::create_dir_all(&folder).map_err(|error| format!("{} can't be made: {error}", folder.display()))?;
+    let pack = ["pack", "--silent", "--pack-destination"];
+    run_command(project.command("npm").args(pack).arg(&folder).current_dir(project.path(PACKAGE)))?;
+    let tarball = folder.join(format!("outpour-{}.tgz", env!("CARGO_PKG_VERSION")));
+    if !tarball.is_file() {
+        return Err(format!("{} was not made: has the package another version than the crates?", tarball.display()));
+    }
+    Ok(tarball)
+}
+
+/// Installs the tarball in projects as people have them.
+pub(crate) fn check_packaging(project: &Project) -> Result<Outcome> {
+    let tarball = package(project)?;
+    wasm::install_packages(project, PROJECTS)?;
+    let install = ["install", "--silent", "--no-save", "--no-package-lock"];
+    run_command(project.command("npm").args(install).arg(tarball).current_dir(project.path(PROJECTS)))?;
+    test_in_chromium(project, PROJECTS, "test")?;
+    Ok(Outcome::Passed)
+}
+
+fn test_in_chromium(project: &Project, package: &str, script: &str) -> Result {
     project.build_programs()?;
     if !Path::new(CHROMIUM).is_file() {
         tools::install_packages(project, &["chromium"])?;
     }
-    let program = project.binary("debug", "outpour");
-    let npm = ["run", "--silent", "test:browser"];
-    let folder = project.path(PACKAGE);
-    run_command(
-        project
-            .command("npm")
-            .args(npm)
-            .current_dir(folder)
-            .envs([("OUTPOUR", program.as_path()), ("CHROMIUM", Path::new(CHROMIUM))]),
-    )?;
-    Ok(Outcome::Passed)
+    let programs = [("OUTPOUR", project.binary("debug", "outpour")), ("CHROMIUM", CHROMIUM.into())];
+    let npm = ["run", "--silent", script];
+    run_command(project.command("npm").args(npm).current_dir(project.path(package)).envs(programs))
 }

@@ -43,6 +43,7 @@ const STEPS: &[Step] = &[
     Step { name: "interop", run: interop::check },
     Step { name: "npm", run: npm::check },
     Step { name: "browser", run: npm::check_in_browser },
+    Step { name: "packaging", run: npm::check_packaging },
     Step { name: "page", run: page::check },
     Step { name: "autobahn", run: autobahn },
     Step { name: "fuzz", run: fuzz::check },

@@ -59,6 +59,6 @@ export function onAbort(signal: AbortSignal | undefined, aborted: (reason: unkno
   return () => signal.removeEventListener("abort", listener);
 }
 
-/** The symbol of `await using`, also where the platform does not know it yet. @internal */
+/** The symbol of `await using`, also where the platform does not know it yet. */
 export const asyncDispose: typeof Symbol.asyncDispose =
   Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose);

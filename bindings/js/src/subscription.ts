@@ -35,7 +35,7 @@ interface Ending {
  * }
  * ```
  */
-export class Subscription<T = unknown> implements AsyncIterable<Update<T>>, Followed {
+export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
   /** What it selects. */
   readonly selector: string;
   /** Resolves when all topics that matched at first are known, with their number. */
