@@ -186,6 +186,11 @@ impl Client {
         }
     }
 
+    /// What else was told by the messages that have been read.
+    pub fn rest(&mut self) -> Vec<Told> {
+        self.told.drain(..).collect()
+    }
+
     /// Waits until so many pings have come.
     pub fn wait_for_pings(&mut self, count: usize) {
         while self.pings < count {
