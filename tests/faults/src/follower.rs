@@ -81,7 +81,17 @@ impl Follower {
 
     /// Takes updates until the subscriber holds exactly this.
     pub async fn until_holding(&mut self, wanted: &BTreeMap<String, String>) {
-        self.until(|witness| witness.held() == *wanted).await;
+        let held = |witness: &Witness| witness.held() == *wanted;
+        let waiting = tokio::time::timeout(crate::PATIENCE, async {
+            while !held(&self.witness) {
+                self.step().await;
+            }
+        });
+        if waiting.await.is_err() {
+            let Self { witness, session, .. } = self;
+            let (name, held, statistics) = (witness.name(), witness.held(), session.statistics());
+            panic!("{name} holds {held:?} instead of {wanted:?} after {:?}: {statistics:?}", crate::PATIENCE);
+        }
     }
 
     /// Takes what has arrived already.

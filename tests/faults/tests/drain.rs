@@ -13,6 +13,7 @@ use outpour_core::{Epoch, Partition, Path, Version};
 use outpour_faults::{Follower, eager, event_topic, free_port, soon};
 use outpour_server::gateway::{Gateway, GatewayConfig};
 use outpour_server::log::{Log, LogError, Record};
+use tokio::sync::watch;
 
 const FOLLOWERS: usize = 30;
 
@@ -97,7 +98,7 @@ impl Site {
 }
 
 /// Writes down whether a session was ever without a connection.
-fn watch(session: &Session) -> Arc<AtomicBool> {
+fn watch_connection(session: &Session) -> Arc<AtomicBool> {
     let lost = Arc::new(AtomicBool::new(false));
     let (mut states, seen) = (session.connection(), Arc::clone(&lost));
     tokio::spawn(async move {
@@ -108,6 +109,16 @@ fn watch(session: &Session) -> Arc<AtomicBool> {
         }
     });
     lost
+}
+
+/// Takes what a subscriber is told until the other end of the channel is dropped.
+async fn follow(mut follower: Follower, mut end: watch::Receiver<()>) -> Follower {
+    loop {
+        tokio::select! {
+            _ = end.changed() => return follower,
+            () = follower.step() => {}
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,7 +142,10 @@ async fn a_rolling_restart_loses_nothing_and_nobody_sees_it() {
         follower.until(|witness| (0..2).all(|index| witness.value(&format!("r/{index}/v")) == Some("0"))).await;
     }
     let sessions = publishers.iter().chain(followers.iter().map(|follower| &follower.session));
-    let lost: Vec<_> = sessions.map(watch).collect();
+    let lost: Vec<_> = sessions.map(watch_connection).collect();
+    // They read as they go: what waits for an application is bounded, and these are many thousands of events.
+    let (over, end) = watch::channel(());
+    let following: Vec<_> = followers.into_iter().map(|follower| tokio::spawn(follow(follower, end.clone()))).collect();
 
     // They publish on and on, also in the very moment of moving.
     let stop = Arc::new(AtomicBool::new(false));
@@ -167,7 +181,9 @@ async fn a_rolling_restart_loses_nothing_and_nobody_sees_it() {
         wanted.insert(format!("r/{index}/events"), n.to_string());
         wanted.insert(format!("r/{index}/v"), n.to_string());
     }
-    for follower in &mut followers {
+    drop(over);
+    for task in following {
+        let mut follower = task.await.unwrap();
         follower.until_holding(&wanted).await;
         assert_eq!(follower.witness.missing(), 0);
         for index in 0..2 {
