@@ -261,6 +261,7 @@ fn gateway_frame() -> impl Strategy<Value = GatewayFrame<'static>> {
         goodbye().prop_map(GatewayFrame::Goodbye),
         (number(), text()).prop_map(|(within_ms, redirect)| GatewayFrame::Move(Move { within_ms, redirect })),
         number().prop_map(|token| GatewayFrame::Pong { token }),
+        small().prop_map(|id| GatewayFrame::Unsubscribed { id: SubscriptionId(id) }),
     ]
 }
 

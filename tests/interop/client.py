@@ -92,6 +92,7 @@ class Client:
         self.returning = set()  # subscriptions repeated on this connection that have not been answered
         self.subscriptions = {}  # id: the frame, and whether it has been answered in this epoch
         self.subscribed = {}
+        self.ending = {}  # subscriptions whose end has not been answered: the selector, and the last id then
         self.refused = {}
         self.fetches = {}
         self.acks = {}
@@ -120,6 +121,7 @@ class Client:
         if self.welcome and not self.returning:
             self.resume_marks = dict(self.marks)
         self.welcome = self.goodbye = self.close_code = None
+        self.ending.clear()
         hello = {
             "frame": "hello",
             "major": wire.MAJOR,
@@ -368,7 +370,17 @@ class Client:
                 if topic.announced or resumed and topic.carried or not matches(selector, path)
             }
 
+    async def on_unsubscribed(self, frame):
+        selector, last = self.ending.pop(frame["id"])
+        for path, topic in self.topics.items():
+            asked_since = all(
+                id > last for id, (asked, _) in self.subscriptions.items() if matches(asked["selector"].decode(), path)
+            )
+            if matches(selector, path) and asked_since:
+                topic.announced = False
+
     async def on_refused(self, frame):
+        self.ending.pop(frame["id"] if frame["request"] == "subscription" else None, None)
         self.refused[frame["request"], frame["id"]] = frame["code"]
         self.returning -= {frame["id"]} if frame["request"] == "subscription" else set()
         self.subscriptions.pop(frame["id"] if frame["request"] == "subscription" else None, None)
@@ -406,7 +418,8 @@ class Client:
         return await self.until(arrived)
 
     async def unsubscribe(self, id):
-        del self.subscriptions[id]
+        frame, _ = self.subscriptions.pop(id)
+        self.ending[id] = (frame["selector"].decode(), self.last_id)
         self.returning.discard(id)
         self.topics = {path: topic for path, topic in self.topics.items() if self.selects(path)}
         await self.say(frame="unsubscribe", id=id)

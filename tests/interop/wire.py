@@ -450,6 +450,7 @@ GATEWAY = {
     16: ("goodbye", GOODBYE),
     17: ("move", [("within", Varint()), ("redirect", Text(MAX_TEXT)), EXTENSIONS]),
     18: ("pong", [("token", Varint())]),
+    19: ("unsubscribed", [("id", ID)]),
 }
 
 DIRECTIONS = {"client": CLIENT, "gateway": GATEWAY}

@@ -55,7 +55,7 @@ pub enum PeerRequest {
         /// What of the resume point of the hello it goes on from.
         resume: Resume,
     },
-    /// Forget what only this subscription selects, then [`Peer::subscription_ended`].
+    /// Forget what only this subscription selects, then [`Peer::unsubscribed`].
     Unsubscribe {
         /// The subscription.
         id: SubscriptionId,

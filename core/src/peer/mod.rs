@@ -284,9 +284,11 @@ impl Peer {
         }
     }
 
-    /// A subscription has ended, whoever ended it.
-    pub const fn subscription_ended(&mut self) {
+    /// A subscription has ended because the client asked for it, and what only it selected has been
+    /// [forgotten](Self::forget).
+    pub fn unsubscribed(&mut self, id: SubscriptionId) {
         self.subscriptions = self.subscriptions.saturating_sub(1);
+        self.answer(&GatewayFrame::Unsubscribed { id });
     }
 
     /// The verdict on a publish.

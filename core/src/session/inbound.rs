@@ -112,6 +112,7 @@ impl Session {
             GatewayFrame::Pong { token } => self.handle_pong(token, arriving.now),
             GatewayFrame::Move(asked) => self.handle_move(&asked, arriving.now),
             GatewayFrame::Subscribed { id, topics } => self.handle_subscribed(id, topics),
+            GatewayFrame::Unsubscribed { id } => self.handle_unsubscribed(id),
             GatewayFrame::Fetched(fetched) => self.handle_fetched(&fetched).map_err(unexpected)?,
             GatewayFrame::FetchEnd { id, more } => self.handle_fetch_end(id, Ok(more)),
             GatewayFrame::Refused(refused) => {

@@ -7,6 +7,7 @@ mod aliases;
 mod backoff;
 mod config;
 mod credentials;
+mod endings;
 mod endpoints;
 mod event;
 mod events;
@@ -49,6 +50,7 @@ use crate::time::Timestamp;
 use crate::value::Value;
 use crate::wire::Welcome;
 use credentials::Keyring;
+use endings::Endings;
 use events::Events;
 use fetches::Fetches;
 use link::{Link, NORMAL_CLOSE, Phase};
@@ -99,6 +101,7 @@ pub struct Session {
     fetches: Fetches,
     /// What has to be said of subscriptions on this connection, in this order.
     outgoing: VecDeque<Outgoing>,
+    endings: Endings,
     /// How many of these there have been.
     requests: u64,
     /// The numbers of the topics of which a snapshot is to be asked for.
@@ -160,6 +163,7 @@ impl Session {
             publishing: Publishing::default(),
             fetches: Fetches::default(),
             outgoing: VecDeque::new(),
+            endings: Endings::default(),
             requests: 0,
             repairs: Numbers::new(),
             pong: None,
@@ -386,6 +390,7 @@ impl Session {
         self.publishing.disconnect();
         self.fetches.disconnect();
         self.outgoing.clear();
+        self.endings.disconnect();
         self.repairs.clear();
         self.pong = None;
         self.link.pings.disconnect();

@@ -253,6 +253,15 @@ impl Replicas {
         self.by_number.insert(number.0.into(), Numbered::Topic(key));
     }
 
+    /// What was announced of a topic may be out of date: it is there only if it is announced again.
+    pub(super) fn unannounce(&mut self, key: TopicKey) {
+        let connection = self.connection;
+        let Some(topic) = self.get_mut(key) else { return };
+        if core::mem::replace(&mut topic.announced, 0) == connection {
+            self.unannounced += 1;
+        }
+    }
+
     /// Drops a topic. Its number, if it has one, stays known, so that late news of it is no fault.
     pub(super) fn remove(&mut self, key: TopicKey, now: u64) -> Option<KnownTopic> {
         let topic = self.topics.remove(key.0)?;

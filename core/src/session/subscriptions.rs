@@ -102,6 +102,11 @@ impl Subscriptions {
         self.by_id.get(&id.0.into()).is_some_and(|subscription| subscription.is_resumable)
     }
 
+    /// When a subscription was queued to be asked for on this connection, counted in requests.
+    pub(super) fn asked_at(&self, id: SubscriptionId) -> u64 {
+        self.by_id.get(&id.0.into()).map_or(0, |subscription| subscription.asked_at)
+    }
+
     /// The selectors of those that can.
     pub(super) fn resumable(&self) -> impl Iterator<Item = &Selector> {
         self.by_id.values().filter(|subscription| subscription.is_resumable).map(|subscription| &subscription.selector)
@@ -149,7 +154,7 @@ impl Session {
     ///
     /// # Errors
     /// [`ErrorCode::BadOptions`] for a rate out of its range, [`ErrorCode::TooManySubscriptions`] past
-    /// the gateway's limit, [`ErrorCode::Closed`] after the end.
+    /// the gateway's limit, or while thousands wait for the gateway to end them, [`ErrorCode::Closed`] after the end.
     pub fn subscribe(
         &mut self,
         selector: &Selector,
@@ -160,7 +165,7 @@ impl Session {
             return Err(ErrorCode::Closed);
         }
         let limit = self.welcome.map_or(u64::MAX, |welcome| welcome.max_subscriptions);
-        if self.subscriptions.len() as u64 >= limit {
+        if self.subscriptions.len() as u64 >= limit || self.endings.are_too_many() {
             return Err(ErrorCode::TooManySubscriptions);
         }
         let is_stored = self.stored.contains(selector);
@@ -210,6 +215,7 @@ impl Session {
         self.note_returned(id);
         if ended.is_asked {
             self.outgoing.push_back(Outgoing::Unsubscribe(id));
+            self.endings.push(id, ended.selector, self.requests);
         } else {
             self.outgoing.retain(|outgoing| *outgoing != Outgoing::Subscribe(id));
         }
@@ -330,6 +336,7 @@ impl Session {
     }
 
     pub(super) fn handle_refusal(&mut self, id: SubscriptionId, code: ErrorCode) {
+        self.forget_ending(id);
         if self.end_subscription(id).is_some() {
             self.push_event(Event::SubscriptionRefused { id, code });
             self.note_returned(id);

@@ -102,6 +102,12 @@ pub enum GatewayFrame<'a> {
     Goodbye(Goodbye<'a>),
     /// Asks the client to go on elsewhere. It is served on until it does, or the time is over.
     Move(Move<'a>),
+    /// The answer to an unsubscribe: no topic that no other subscription selects is spoken of any more, unless it
+    /// is announced again.
+    Unsubscribed {
+        /// The subscription.
+        id: SubscriptionId,
+    },
     /// The answer to a ping.
     Pong {
         /// The ping's.
@@ -233,6 +239,7 @@ const REFUSED: u64 = 14;
 const GOODBYE: u64 = 16;
 const MOVE: u64 = 17;
 const PONG: u64 = 18;
+const UNSUBSCRIBED: u64 = 19;
 
 /// Extensions of a welcome.
 const WELCOME_RESUMED: u64 = 1;
@@ -284,6 +291,7 @@ impl<'a> GatewayFrame<'a> {
                 write_varint(out, id.0.into());
                 write_varint(out, *topics);
             }),
+            Self::Unsubscribed { id } => write_frame(out, UNSUBSCRIBED, |out| write_varint(out, id.0.into())),
             Self::Fetched(fetched) => write_frame(out, FETCHED, |out| fetched.write(out)),
             Self::FetchEnd { id, more } => write_frame(out, FETCH_END, |out| {
                 write_varint(out, id.0.into());
@@ -337,6 +345,7 @@ impl<'a> GatewayFrame<'a> {
             SUBSCRIBED => {
                 Self::Subscribed { id: SubscriptionId(reader.small("subscription")), topics: reader.varint() }
             }
+            UNSUBSCRIBED => Self::Unsubscribed { id: SubscriptionId(reader.small("subscription")) },
             FETCHED => Self::Fetched(Fetched::read(reader)?),
             FETCH_END => {
                 let id = FetchId(reader.small("fetch"));

@@ -240,8 +240,10 @@ impl Gateway {
                 connection.peer.note_subscribed(subscription, matched, Version(self.head));
             }
             PeerRequest::Unsubscribe { id: subscription } => {
-                connection.subscriptions.remove(&subscription);
-                connection.peer.subscription_ended();
+                if connection.subscriptions.remove(&subscription).is_none() {
+                    return;
+                }
+                connection.peer.unsubscribed(subscription);
                 let Connection { peer, subscriptions, selected, .. } = connection;
                 selected.retain(|number| {
                     let path = self.topics[number].path().as_str();

@@ -12,6 +12,7 @@
 
 mod connection;
 mod credentials;
+mod endings;
 mod failover;
 mod gateway;
 mod hostile;

@@ -309,6 +309,7 @@ fn frame() -> impl Strategy<Value = Vec<u8>> {
                     version,
                 }),
                 3 if id == 0 => GatewayFrame::Move(Move { within_ms: number, redirect: "ws://a" }),
+                3 if id == 1 => GatewayFrame::Unsubscribed { id: SubscriptionId(number as u32 % 6) },
                 3 => GatewayFrame::Ping { token: number },
                 4 => GatewayFrame::Subscribed { id: SubscriptionId(id), topics: number },
                 5 => GatewayFrame::FetchEnd { id: FetchId(id), more: id > 3 },

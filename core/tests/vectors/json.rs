@@ -302,6 +302,7 @@ pub(crate) fn gateway_from_json(value: &Value) -> GatewayFrame<'static> {
         "goodbye" => GatewayFrame::Goodbye(fields.goodbye()),
         "move" => GatewayFrame::Move(Move { within_ms: fields.number("within"), redirect: fields.text("redirect") }),
         "pong" => GatewayFrame::Pong { token: fields.number("token") },
+        "unsubscribed" => GatewayFrame::Unsubscribed { id: SubscriptionId(fields.small("id")) },
         other => panic!("no frame {other} of a gateway"),
     }
 }
@@ -478,6 +479,7 @@ pub(crate) fn gateway_to_json(frame: &GatewayFrame<'_>) -> Value {
             json!({ "frame": "move", "within": within_ms, "redirect": redirect })
         }
         GatewayFrame::Pong { token } => json!({ "frame": "pong", "token": token }),
+        GatewayFrame::Unsubscribed { id } => json!({ "frame": "unsubscribed", "id": id.0 }),
         other => panic!("{other:?} has no name"),
     }
 }

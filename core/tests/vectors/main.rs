@@ -60,7 +60,7 @@ fn encode(direction: &str, frame: &Value) -> Vec<u8> {
 
 const CLIENT_FRAMES: [&str; 9] =
     ["hello", "subscribe", "unsubscribe", "publish", "fetch", "repair", "pong", "goodbye", "ping"];
-const GATEWAY_FRAMES: [&str; 17] = [
+const GATEWAY_FRAMES: [&str; 18] = [
     "delta",
     "snapshot",
     "event",
@@ -78,6 +78,7 @@ const GATEWAY_FRAMES: [&str; 17] = [
     "goodbye",
     "move",
     "pong",
+    "unsubscribed",
 ];
 
 /// Every frame there is, as direction and name.

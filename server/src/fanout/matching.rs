@@ -61,7 +61,7 @@ impl Shard {
         if self.drop_subscription(key, id)
             && let Some(session) = self.sessions.get_mut(key as usize)
         {
-            session.peer.subscription_ended();
+            session.peer.unsubscribed(id);
         }
     }
 

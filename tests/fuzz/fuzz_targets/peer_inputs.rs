@@ -230,7 +230,7 @@ fuzz_target!(|steps: Vec<Step<'_>>| {
                 }
                 PeerRequest::Unsubscribe { id } => {
                     if subscriptions.remove(&id).is_some() {
-                        peer.subscription_ended();
+                        peer.unsubscribed(id);
                     }
                     if subscriptions.is_empty() {
                         for number in store.0.keys() {
