@@ -372,11 +372,11 @@ class Client:
 
     async def on_unsubscribed(self, frame):
         selector, last = self.ending.pop(frame["id"])
+        # What selected a topic when the end was asked for, whether or not it has ended since.
+        there = {id: asked["selector"].decode() for id, (asked, _) in self.subscriptions.items() if id <= last}
+        there |= {id: ended for id, (ended, _) in self.ending.items() if id <= last}
         for path, topic in self.topics.items():
-            asked_since = all(
-                id > last for id, (asked, _) in self.subscriptions.items() if matches(asked["selector"].decode(), path)
-            )
-            if matches(selector, path) and asked_since:
+            if matches(selector, path) and not any(matches(other, path) for other in there.values()):
                 topic.announced = False
 
     async def on_refused(self, frame):

@@ -134,6 +134,7 @@ fn tell_topic(dirty: Dirty, topic: Option<&Topic>, batch: &mut Batch, bounds: Bo
     }
     let Some(topic) = topic.filter(|_| dirty.what != Owed::Nothing) else { return Told::NOTHING };
     let announced = dirty.what == Owed::Announcement;
+    let dirty = if announced { Dirty { base: topic.aligned(dirty.base), ..dirty } } else { dirty };
     let way = topic.way_from(dirty.base);
     let head = if announced { HEAD_ROOM + MAX_PATH_BYTES.min(topic.path().as_str().len()) } else { 0 };
     if !bounds.admits(batch, head + topic.first_step(&way)) {

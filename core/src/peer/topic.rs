@@ -321,6 +321,16 @@ impl Topic {
         self.sequence + 1 - self.recent.len() as u64
     }
 
+    /// The version of the event before the first one after `base`, should `base` lie between the two: events lead on
+    /// from one another. That happens where `base` comes of a copy of the topic that keeps less than this one.
+    pub(super) fn aligned(&self, base: Version) -> Version {
+        if self.kind != TopicKind::Event {
+            return base;
+        }
+        let first = self.recent.get(self.recent.len() - self.owed(base));
+        first.map_or(base, |first| first.base.min(base))
+    }
+
     /// Appends the announcement for a peer whose telling starts after `from`.
     pub(super) fn announce(&self, from: Version, out: &mut Vec<u8>) {
         let known = self.recent.front().map_or(self.version, |first| first.base);

@@ -24,13 +24,14 @@ pub(super) struct Endings {
 struct Ending {
     id: SubscriptionId,
     selector: Selector,
-    /// When it was queued to be asked for, counted in requests.
-    asked_at: u64,
+    /// When the subscription was queued to be asked for, and when its end was, counted in requests.
+    begun_at: u64,
+    ended_at: u64,
 }
 
 impl Endings {
-    pub(super) fn push(&mut self, id: SubscriptionId, selector: Selector, asked_at: u64) {
-        self.waiting.push_back(Ending { id, selector, asked_at });
+    pub(super) fn push(&mut self, id: SubscriptionId, selector: Selector, begun_at: u64, ended_at: u64) {
+        self.waiting.push_back(Ending { id, selector, begun_at, ended_at });
     }
 
     /// Whether as many wait as may.
@@ -41,6 +42,12 @@ impl Endings {
     /// No answer comes to what was asked on a connection that is gone.
     pub(super) fn disconnect(&mut self) {
         self.waiting = VecDeque::new();
+    }
+
+    /// Whether a subscription that has ended since selected a path after so many requests.
+    fn selected(&self, path: &str, requests: u64) -> bool {
+        let mut there = self.waiting.iter().filter(|ending| ending.begun_at <= requests);
+        there.any(|ending| ending.selector.matches(path))
     }
 
     /// Takes out the end of a subscription, if it waits.
@@ -54,9 +61,9 @@ impl Session {
     /// The gateway has let go of what only this subscription selected when it was asked to.
     pub(super) fn handle_unsubscribed(&mut self, id: SubscriptionId) {
         let Some(ended) = self.endings.remove(id) else { return };
-        self.replicas.forget_left(ended.asked_at);
+        self.replicas.forget_left(ended.ended_at);
         for key in self.replicas.matching(&ended.selector) {
-            if self.is_asked_for_since(key, ended.asked_at) {
+            if !self.was_selected(key, ended.ended_at) {
                 self.replicas.unannounce(key);
             }
         }
@@ -67,10 +74,10 @@ impl Session {
         self.endings.remove(id);
     }
 
-    /// Whether all subscriptions that select a topic were asked for after so many requests.
-    fn is_asked_for_since(&self, key: TopicKey, requests: u64) -> bool {
-        self.replicas
-            .get(key)
-            .is_some_and(|topic| topic.subscriptions.iter().all(|id| self.subscriptions.asked_at(*id) > requests))
+    /// Whether a subscription selected a topic after so many requests.
+    fn was_selected(&self, key: TopicKey, requests: u64) -> bool {
+        let Some(topic) = self.replicas.get(key) else { return false };
+        topic.subscriptions.iter().any(|id| self.subscriptions.asked_at(*id) <= requests)
+            || self.endings.selected(topic.path.as_str(), requests)
     }
 }

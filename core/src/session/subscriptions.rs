@@ -215,7 +215,7 @@ impl Session {
         self.note_returned(id);
         if ended.is_asked {
             self.outgoing.push_back(Outgoing::Unsubscribe(id));
-            self.endings.push(id, ended.selector, self.requests);
+            self.endings.push(id, ended.selector, ended.asked_at, self.requests);
         } else {
             self.outgoing.retain(|outgoing| *outgoing != Outgoing::Subscribe(id));
         }

@@ -79,6 +79,19 @@ fn what_another_subscription_selected_all_along_is_not_touched() {
 }
 
 #[test]
+fn a_topic_that_is_handed_from_one_subscription_to_the_next_is_not_touched() {
+    let mut world = World::connected();
+    world.gateway.set("a/b", &text("1"));
+    let (first, second) = (world.subscribe("a/*"), world.subscribe("a/b"));
+    world.session.unsubscribe(first, world.now);
+    let third = subscribe(&mut world, "**").unwrap();
+    world.session.unsubscribe(second, world.now);
+    world.settle();
+    assert_eq!(world.told(third), ["a/b=1"]);
+    assert!(!world.session.replica("a/b").unwrap().stale);
+}
+
+#[test]
 fn an_answer_that_nothing_was_asked_for_is_skipped() {
     let mut world = World::connected();
     world.gateway.set("a", &text("1"));

@@ -238,7 +238,13 @@ impl Start {
         let mark = point.mark(topic.partition());
         match point.exception(topic.number()) {
             Some(held) => Self::Known { held, announce },
-            None if created <= mark => Self::Known { held: topic.held_at(mark), announce },
+            None if created <= mark => match topic.held_at(mark) {
+                // Nothing can lead on from an event that is not known.
+                Version::NONE if topic.kind() == TopicKind::Event && topic.version() > Version::NONE => {
+                    Self::Missed { mark }
+                }
+                held => Self::Known { held, announce },
+            },
             None => Self::Missed { mark },
         }
     }

@@ -3,10 +3,10 @@
 use outpour_core::wire::Ack;
 use outpour_server::log::{Fsync, Log, Record};
 
-use crate::simulated_disk::SimulatedDisk;
 use crate::workload::{
     Picture, broker, disk_log_with, in_memory, is_unavailable, many_topics, picture, pictures, publish, random, records,
 };
+use outpour_simulation::disk::SimulatedDisk;
 
 const RECORDS: usize = 120;
 const BATCH: usize = 7;

@@ -3,8 +3,8 @@
 use outpour_server::log::{Fsync, LogError};
 use proptest::prelude::*;
 
-use crate::simulated_disk::SimulatedDisk;
 use crate::workload::{Picture, broker, picture, pictures, publish, random, records};
+use outpour_simulation::disk::SimulatedDisk;
 
 const RECORDS: usize = 60;
 

@@ -7,5 +7,4 @@ mod damage;
 mod directory;
 mod refusals;
 mod restarts;
-mod simulated_disk;
 mod workload;

@@ -3,8 +3,8 @@
 use outpour_core::Selector;
 use outpour_server::log::Fsync;
 
-use crate::simulated_disk::SimulatedDisk;
 use crate::workload::{broker, is_unavailable, picture, pictures, publish, random, records};
+use outpour_simulation::disk::SimulatedDisk;
 
 #[test]
 fn a_full_disk_refuses_publishes_and_takes_them_again_when_there_is_room() {

@@ -3,8 +3,8 @@
 use outpour_server::broker::{Broker, BrokerConfig};
 use outpour_server::log::Fsync;
 
-use crate::simulated_disk::SimulatedDisk;
 use crate::workload::{broker, disk_log, in_memory, many_topics, picture, pictures, publish, random, records};
+use outpour_simulation::disk::SimulatedDisk;
 
 /// Everything does: epoch, versions, numbers, values, the way to them, verdicts.
 #[test]

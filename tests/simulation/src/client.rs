@@ -1,18 +1,22 @@
 //! A client and its application, which checks whatever it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use outpour_core::session::{
-    Event, Publication, PublicationChange, PublishTicket, ResumeOutcome, Session, SessionConfig, StreamId,
-    SubscribeOptions, Update, UpdateKind,
+    Event, MissedEvents, Publication, PublicationChange, PublishTicket, ResumeOutcome, Session, SessionConfig,
+    StreamId, SubscribeOptions, Update, UpdateKind,
 };
 use outpour_core::wire::{Condition, HistoryStart};
 use outpour_core::{Epoch, ErrorCode, Path, PublisherId, Selector, SubscriptionId, Timestamp, Value, Version};
 
+use crate::fetching::Fetching;
 use crate::model::Ever;
+use crate::transition::{EVENTS, VALUES};
 
-/// How many updates wait for a slow application.
+/// How many updates wait for a slow application, beside what is left of each topic that there was no room for.
 const MAILBOX: usize = 8;
+/// How many topics there may be at the same time, and what is left of one: its removal, and the newest of it since.
+const OVERFLOW: usize = 2 * (VALUES.len() + EVENTS.len());
 
 /// A client.
 #[derive(Debug)]
@@ -36,9 +40,17 @@ pub struct Client {
     /// A deliberate defect: the application loses every thirtieth update or so.
     pub loses_every: Option<u64>,
     taken: u64,
+    /// What it asks for once.
+    pub fetching: Fetching,
+    /// How many publishes may wait for their verdict.
+    queue_count: usize,
     epoch: Option<Epoch>,
+    /// The lives of the log that it has heard of.
+    epochs: Vec<Epoch>,
     /// Whether the log has begun anew since it last resumed.
     is_anew: bool,
+    /// What it was refused.
+    pub refusals: BTreeSet<ErrorCode>,
     /// Why the session was last without a connection.
     pub last_error: String,
 }
@@ -72,6 +84,10 @@ struct Told {
     version: Version,
     value: Vec<u8>,
     sequence: Option<u64>,
+    /// The events that are missing, from the first to the last.
+    gaps: Vec<(u64, u64)>,
+    /// Those of which the session said so when it had come back.
+    declared: Vec<(u64, u64)>,
 }
 
 /// What became of a publish.
@@ -88,12 +104,10 @@ pub struct Settled {
 impl Client {
     /// A client that has yet to connect.
     #[must_use]
-    pub fn new(number: usize, life: u64, seed: u64, gateways: usize, now: Timestamp) -> Self {
+    pub fn new(number: usize, life: u64, seed: u64, config: &SessionConfig, now: Timestamp) -> Self {
         let mut publisher = [number as u8; 16];
         publisher[..8].copy_from_slice(&life.to_le_bytes());
-        let endpoints = (0..gateways).map(|gateway| format!("ws://gateway-{gateway}")).collect();
-        let config = SessionConfig { queue_count: 64, endpoints, ..SessionConfig::default() };
-        let session = Session::new(config, PublisherId(publisher), seed, now);
+        let session = Session::new(config.clone(), PublisherId(publisher), seed, now);
         Self {
             session,
             transport: None,
@@ -105,8 +119,12 @@ impl Client {
             settled: Vec::new(),
             loses_every: None,
             taken: 0,
+            fetching: Fetching::default(),
+            queue_count: config.queue_count,
             epoch: None,
+            epochs: Vec::new(),
             is_anew: false,
+            refusals: BTreeSet::new(),
             last_error: String::new(),
         }
     }
@@ -119,6 +137,7 @@ impl Client {
         if !store.is_empty() {
             self.session.import(store, now).expect("a store that was written whole");
             self.epoch = self.session.epoch();
+            self.epochs.extend(self.epoch);
         }
         for following in before.following.values() {
             self.subscribe(following.selector.clone(), None, HistoryStart::All, now);
@@ -128,8 +147,9 @@ impl Client {
     /// Follows a selector.
     pub fn subscribe(&mut self, selector: Selector, max_rate: Option<f64>, from: HistoryStart, now: Timestamp) {
         let options = SubscribeOptions { max_rate, from, mailbox_count: MAILBOX, ..SubscribeOptions::default() };
-        if let Ok(id) = self.session.subscribe(&selector, &options, now) {
-            self.following.insert(id, Following { selector, told: BTreeMap::new() });
+        match self.session.subscribe(&selector, &options, now) {
+            Ok(id) => drop(self.following.insert(id, Following { selector, told: BTreeMap::new() })),
+            Err(code) => drop(self.refusals.insert(code)),
         }
     }
 
@@ -145,8 +165,14 @@ impl Client {
         match self.session.publish(path, Publication { change, condition }, now) {
             Ok(ticket) => {
                 self.unsettled.insert(ticket, value);
+                // As many verdicts may wait to be heard.
+                assert!(self.unsettled.len() <= 2 * self.queue_count, "{} publishes wait", self.unsettled.len());
             }
-            Err(code) => assert!(matches!(code, ErrorCode::QueueFull | ErrorCode::Closed), "{code}"),
+            Err(code) => {
+                self.refusals.insert(code);
+                let is_expected = matches!(code, ErrorCode::QueueFull | ErrorCode::Closed | ErrorCode::TooLarge);
+                assert!(is_expected, "{code}");
+            }
         }
     }
 
@@ -168,6 +194,7 @@ impl Client {
                 Event::Connected { epoch } if self.epoch != Some(epoch) => {
                     self.is_anew = self.epoch.is_some();
                     self.epoch = Some(epoch);
+                    self.epochs.push(epoch);
                 }
                 Event::Resumed { outcome, .. } => {
                     // Another life of the log has nothing to go on from.
@@ -175,12 +202,23 @@ impl Client {
                     if is_anew != (outcome == ResumeOutcome::Afresh) {
                         return Err(format!("it resumed with {outcome:?}, in another life of the log: {is_anew}"));
                     }
+                    if let ResumeOutcome::Gaps { missed, .. } = outcome {
+                        self.following.values_mut().for_each(|following| following.expect_gaps(&missed));
+                    }
                 }
                 Event::Disconnected { code, detail, .. } | Event::Closed { code, detail } => {
                     self.last_error = format!("{code}: {detail}");
                 }
+                Event::SubscriptionRefused { id, code } => {
+                    self.refusals.insert(code);
+                    // The application may have ended it by now.
+                    self.following.remove(&id);
+                }
+                Event::FetchEnded { id, items, .. } => self.fetching.take(id, items, &self.epochs, ever)?,
+                Event::FetchFailed { id, .. } => self.fetching.fail(id),
                 Event::PublishSettled { ticket, verdict } => {
                     let value = self.unsettled.remove(&ticket).ok_or("a publish was settled twice")?;
+                    self.refusals.extend(verdict.as_ref().err().map(|refusal| refusal.code));
                     match verdict {
                         Ok(_) => self.settle(value, true),
                         Err(refusal) if refusal.code.fault() == outpour_core::Fault::Caller => {
@@ -207,8 +245,11 @@ impl Client {
     /// If an update breaks a promise.
     pub fn read(&mut self, count: usize, ever: &Ever) -> Result<(), String> {
         for (id, following) in &mut self.following {
-            for _ in 0..count {
+            for waited in 0..count {
                 let Some(update) = self.session.take_update(*id) else { break };
+                if waited > MAILBOX + OVERFLOW {
+                    return Err(format!("more than {waited} updates of {} waited", following.selector));
+                }
                 self.taken += 1;
                 if self.loses_every.is_none_or(|every| !self.taken.is_multiple_of(every)) {
                     following.take(&update, ever)?;
@@ -228,7 +269,7 @@ impl Following {
         let told = self.told.entry(path.to_owned()).or_default();
         if told.epoch != update.epoch {
             // Versions and sequence numbers begin anew.
-            (told.epoch, told.version, told.sequence) = (update.epoch, Version::NONE, None);
+            *told = Told { epoch: update.epoch, value: std::mem::take(&mut told.value), ..Told::default() };
         }
         match &update.kind {
             UpdateKind::Value { value, version } => {
@@ -260,6 +301,7 @@ impl Following {
                     return Err(format!("a gap of {path} begins at {first} after event {before}"));
                 }
                 told.sequence = Some(*last);
+                told.gaps.push((*first, *last));
             }
             UpdateKind::Removed => {
                 self.told.remove(path);
@@ -267,6 +309,24 @@ impl Following {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The session says that events are missing: the application is told where, sooner or later.
+    fn expect_gaps(&mut self, missed: &[MissedEvents]) {
+        for MissedEvents { path, first, last } in missed {
+            if let Some(told) = self.told.get_mut(path.as_str()).filter(|told| told.sequence.is_some()) {
+                told.declared.push((*first, *last));
+            }
+        }
+    }
+
+    /// An event that the session said was missing, and of which the application was told no such thing.
+    pub fn undeclared(&self) -> Option<String> {
+        self.told.iter().find_map(|(path, told)| {
+            let is_told = |event| told.gaps.iter().any(|(first, last)| (*first..=*last).contains(&event));
+            let event = told.declared.iter().flat_map(|(first, last)| *first..=*last).find(|event| !is_told(*event))?;
+            Some(format!("event {event} of {path} was said to be missing when the session came back, and only then"))
+        })
     }
 
     /// What the application holds, by path.

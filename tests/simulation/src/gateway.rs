@@ -1,16 +1,17 @@
 //! A gateway without sockets: the broker and its shards, turned as the worker threads turn them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use outpour_core::peer::{Batch, PeerConfig};
+use outpour_core::peer::Batch;
 use outpour_core::{ErrorCode, Timestamp, Version};
-use outpour_server::broker::{Broker, BrokerConfig, Outcome};
-use outpour_server::fanout::{Shard, ShardConfig};
+use outpour_server::broker::{Broker, Outcome};
+use outpour_server::fanout::Shard;
 use outpour_server::log::Log;
 
-use crate::log::{Horizon, SharedLog};
+use crate::engine::Engine;
+use crate::limits::Limits;
+use crate::log::Horizon;
 use crate::model::Model;
 use crate::network::Link;
 use crate::random::Random;
@@ -20,6 +21,8 @@ pub type ConnectionId = (usize, u64);
 
 /// How often a client hears from the gateway.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// What clocks on the wall say when the simulation begins, in milliseconds.
+pub const SOME_DAY: u64 = 1_800_000_000_000;
 /// About how long messages get. Small, so that batches are split.
 const MESSAGE_BYTES: usize = 2048;
 
@@ -32,6 +35,8 @@ pub struct Gateway {
     batch: Batch,
     /// What it sees of the log.
     pub horizon: Horizon,
+    /// What its clock on the wall says when the simulation begins, in milliseconds.
+    pub wall_ms: u64,
     /// A deliberate defect: a shard is not told of some outcomes.
     pub skips_outcomes: bool,
 }
@@ -42,13 +47,11 @@ impl Gateway {
     /// # Panics
     /// If the log can't be read.
     #[must_use]
-    pub fn new(log: Box<dyn Log>, horizon: Horizon) -> Self {
-        let broker = Broker::new(BrokerConfig::default(), log).expect("a log that can be read");
-        let peer = Arc::new(PeerConfig { heartbeat: HEARTBEAT, max_in_flight: 8, ..PeerConfig::default() });
-        let config = ShardConfig { peer, ..ShardConfig::default() };
-        let shards = (0..2).map(|number| (Shard::new(number, config.clone()), Vec::new())).collect();
+    pub fn new(log: Box<dyn Log>, horizon: Horizon, limits: &Limits) -> Self {
+        let broker = Broker::new(limits.broker.clone(), log).expect("a log that can be read");
+        let shards = (0..2).map(|number| (Shard::new(number, limits.shard.clone()), Vec::new())).collect();
         let (connections, batch) = (BTreeMap::new(), Batch::default());
-        Self { broker, shards, connections, batch, horizon, skips_outcomes: false }
+        Self { broker, shards, connections, batch, horizon, wall_ms: SOME_DAY, skips_outcomes: false }
     }
 
     /// A connection has opened.
@@ -119,7 +122,7 @@ impl Gateway {
 
     /// When the gateway has to be turned at the latest.
     #[must_use]
-    pub fn next_at(&self, log: &SharedLog, now: u64) -> Option<u64> {
+    pub fn next_at(&self, log: &Engine, now: u64) -> Option<u64> {
         let busy =
             self.shards.iter().any(|(shard, inbox)| shard.wants_broker() || shard.has_ready() || !inbox.is_empty());
         let alarm = self.shards.iter().filter_map(|(shard, _)| shard.poll_timeout()).min();
@@ -146,7 +149,7 @@ impl Gateway {
         for number in 0..self.shards.len() {
             let served = self.shards[number].0.wants_broker();
             if served {
-                self.shards[number].0.serve(&mut self.broker, now / 1000, time);
+                self.shards[number].0.serve(&mut self.broker, self.wall_ms + now / 1000, time);
                 self.share_outcomes(model)?;
             } else if random.once_in(4) {
                 continue;

@@ -3,8 +3,15 @@
 //!
 //! A run that fails prints its seed; the same seed gives the same run.
 
+pub mod checks;
 pub mod client;
+pub mod disk;
+pub mod engine;
+pub mod failure;
+pub mod faults;
+pub mod fetching;
 pub mod gateway;
+pub mod limits;
 pub mod log;
 pub mod model;
 pub mod network;
@@ -13,8 +20,14 @@ pub mod sabotage;
 pub mod transition;
 pub mod world;
 
+#[cfg(test)]
+mod coverage;
+#[cfg(test)]
+mod round_trips;
+
+pub use failure::Failure;
 pub use sabotage::Sabotage;
-pub use world::{Failure, World};
+pub use world::World;
 
 /// Runs `transitions` transitions drawn from `seed`, heals the network, and checks what everybody
 /// holds. Returns a fingerprint of the run.

@@ -58,6 +58,12 @@ impl Horizon {
         self.limit.store(limit.0, Ordering::Relaxed);
     }
 
+    /// The version beyond which nothing is seen.
+    #[must_use]
+    pub fn limit(&self) -> Version {
+        Version(self.limit.load(Ordering::Relaxed))
+    }
+
     fn shows(&self, version: Version, at: u64) -> bool {
         version.0 <= self.limit.load(Ordering::Relaxed)
             && at + self.delay.load(Ordering::Relaxed) <= self.now.load(Ordering::Relaxed)

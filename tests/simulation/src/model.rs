@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use outpour_core::peer::History;
 use outpour_core::{Epoch, TopicKind, TopicNumber, Version};
 use outpour_server::broker::Outcome;
 
@@ -16,6 +17,8 @@ pub struct Topic {
     pub value: Option<Vec<u8>>,
     /// The sequence number of its newest event.
     pub sequence: u64,
+    /// How much of its past is kept.
+    pub history: History,
 }
 
 /// Every value and event there ever was, by the life of the log and the version.
@@ -76,6 +79,12 @@ impl Model {
         *self = Self { epoch, ever: std::mem::take(&mut self.ever), ..Self::default() };
     }
 
+    /// The life of the log.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// The newest record that something followed from.
     #[must_use]
     pub fn head(&self) -> Version {
@@ -103,7 +112,13 @@ impl Model {
         match outcome {
             Outcome::Created { topic, .. } => {
                 self.numbers.insert(topic.number, topic.path.as_str().to_owned());
-                let new = Topic { kind: topic.kind, version: Version::NONE, value: None, sequence: 0 };
+                let new = Topic {
+                    kind: topic.kind,
+                    version: Version::NONE,
+                    value: None,
+                    sequence: 0,
+                    history: topic.history,
+                };
                 match self.topics.insert(topic.path.as_str().to_owned(), new) {
                     None => Ok(()),
                     Some(_) => Err(format!("{} was created twice", topic.path)),

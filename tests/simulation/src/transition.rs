@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use outpour_core::session::PublicationChange;
 use outpour_core::wire::{Condition, HistoryStart};
-use outpour_core::{Path, Selector, Timestamp, Value};
+use outpour_core::{Path, Selector, Timestamp, Value, Version};
 
-use crate::world::{Failure, World};
+use crate::failure::Failure;
+use crate::world::World;
 
 /// Topics with one value.
-const VALUES: [&str; 8] = ["v/a", "v/b", "v/c", "v/a/x", "v/a/y", "v/deep/er/z", "w", "w/a"];
+pub const VALUES: [&str; 8] = ["v/a", "v/b", "v/c", "v/a/x", "v/a/y", "v/deep/er/z", "w", "w/a"];
 /// Topics with events.
-const EVENTS: [&str; 3] = ["e/a", "e/b", "v/events"];
+pub const EVENTS: [&str; 3] = ["e/a", "e/b", "v/events"];
 const SELECTORS: [&str; 9] = ["**", "v/*", "v/**", "v/a", "e/*", "*/a", "**/a", "w/**", "v/a/**"];
 
 impl World {
@@ -21,7 +22,7 @@ impl World {
     /// If a promise is broken.
     pub fn transition(&mut self) -> Result<(), Failure> {
         let client = self.random.below(self.clients.len() as u64) as usize;
-        match self.random.below(48) {
+        match self.random.below(54) {
             0..=8 => self.publish_value(client),
             9..=12 => self.publish_stream(client),
             13..=16 => self.publish_event(client),
@@ -41,7 +42,7 @@ impl World {
             37 => self.publish_burst(client),
             38 => {
                 let gateway = self.random.below(self.gateways.len() as u64) as usize;
-                self.kill_gateway(gateway);
+                self.kill_gateway(gateway)?;
             }
             39 => self.sleep(client),
             40 => self.hint(client),
@@ -54,6 +55,12 @@ impl World {
                 let gateway = self.random.below(self.gateways.len() as u64) as usize;
                 self.lag(gateway);
             }
+            47 => {
+                let gateway = self.random.below(self.gateways.len() as u64) as usize;
+                self.set_clock(gateway);
+            }
+            48..=50 => self.fetch(client),
+            51 | 52 => self.trouble_the_disk(),
             _ => self.note("wait"),
         }
         let passing = match self.random.below(12) {
@@ -126,6 +133,20 @@ impl World {
         let (path, now) = (Path::new(path).expect("a path"), self.time());
         // A removal applies no value: an empty one stands for it and is counted nowhere.
         self.clients[client].publish(&path, PublicationChange::Remove, Condition::Always, Vec::new(), now);
+    }
+
+    fn fetch(&mut self, client: usize) {
+        let selector = *self.random.pick(&SELECTORS);
+        let history = self.random.once_in(2).then(|| match self.random.below(3) {
+            0 => HistoryStart::Last(self.random.below(5)),
+            1 => HistoryStart::All,
+            _ => HistoryStart::After(Version(self.random.below(100))),
+        });
+        let most = if self.random.once_in(2) { 4 } else { 1_000 };
+        let limit = 1 + self.random.below(most);
+        self.note(&format!("client {client} fetches {limit} of {selector}, {history:?}"));
+        let now = self.now;
+        self.clients[client].fetch(&Selector::new(selector).expect("a selector"), history, limit, now);
     }
 
     fn subscribe(&mut self, client: usize) {

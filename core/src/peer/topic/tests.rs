@@ -362,6 +362,13 @@ fn old_events_go_when_others_come_or_when_somebody_looks() {
 }
 
 #[test]
+fn a_telling_that_starts_between_two_events_starts_at_the_first_of_them() {
+    let topic = events(&[2, 5, 9], KEEP_ALL);
+    let aligned = |base| topic.aligned(Version(base)).0;
+    assert_eq!([0, 1, 2, 3, 4, 5, 8, 9, 20].map(aligned), [0, 0, 2, 2, 2, 5, 5, 9, 20]);
+}
+
+#[test]
 fn a_topic_without_history_shows_none_but_tells_those_who_follow() {
     let topic = events(&[1, 2, 3], History { count: 0, ..KEEP_ALL });
     assert_eq!(topic.events_after(Version::NONE).count(), 0);

@@ -11,7 +11,7 @@ const SECTOR: usize = 64;
 
 /// The disk. Clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SimulatedDisk(Arc<Mutex<Disk>>);
+pub struct SimulatedDisk(Arc<Mutex<Disk>>);
 
 #[derive(Debug, Default)]
 struct Disk {
@@ -51,34 +51,44 @@ struct SimulatedFile {
 }
 
 /// Where randomness comes from.
-pub(crate) type Random<'a> = &'a mut dyn FnMut(usize) -> usize;
+pub type Random<'a> = &'a mut dyn FnMut(usize) -> usize;
 
 impl SimulatedDisk {
     fn lock(&self) -> MutexGuard<'_, Disk> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn steps(&self) -> u64 {
+    /// How many changes have been made.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
         self.lock().steps
     }
 
-    pub(crate) fn die_at(&self, step: Option<u64>) {
+    /// Has the process die with this change, or with none.
+    pub fn die_at(&self, step: Option<u64>) {
         self.lock().dies_at = step;
     }
 
+    /// Whether the process has died.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        let disk = self.lock();
+        disk.dies_at.is_some_and(|step| disk.steps > step)
+    }
+
     /// From now on nothing works: the process is dead, whatever it may still try.
-    pub(crate) fn die(&self) {
+    pub fn die(&self) {
         let mut disk = self.lock();
         disk.dies_at = Some(disk.steps);
     }
 
     /// The process is gone, and another may begin.
-    pub(crate) fn restart_process(&self) {
+    pub fn restart_process(&self) {
         self.die_at(None);
     }
 
     /// The machine crashes and starts again. What was not synced may be there or not, each part by itself.
-    pub(crate) fn restart_machine(&self, random: Random<'_>) {
+    pub fn restart_machine(&self, random: Random<'_>) {
         let mut disk = self.lock();
         disk.dies_at = None;
         disk.boot += 1;
@@ -97,24 +107,30 @@ impl SimulatedDisk {
         }
     }
 
-    pub(crate) fn limit_room(&self, room: Option<usize>) {
+    /// How many bytes all files may have together.
+    pub fn limit_room(&self, room: Option<usize>) {
         self.lock().room = room;
     }
 
-    pub(crate) fn fail_syncs(&self, fail: bool) {
+    /// Has syncs fail.
+    pub fn fail_syncs(&self, fail: bool) {
         self.lock().syncs_fail = fail;
     }
 
-    pub(crate) fn names(&self) -> Vec<String> {
+    /// The names of the files.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
         self.lock().names.keys().cloned().collect()
     }
 
-    pub(crate) fn size(&self) -> usize {
+    /// How many bytes all files have together.
+    #[must_use]
+    pub fn size(&self) -> usize {
         self.lock().size()
     }
 
     /// Changes a file behind the back of whoever wrote it.
-    pub(crate) fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    pub fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut disk = self.lock();
         let file = disk.names[name];
         change(&mut disk.files[file].now);
@@ -123,7 +139,8 @@ impl SimulatedDisk {
     }
 
     /// A disk with the same content, that goes its own way.
-    pub(crate) fn copy(&self) -> Self {
+    #[must_use]
+    pub fn copy(&self) -> Self {
         let disk = self.lock();
         let files = disk.files.iter().map(|file| Content { now: file.now.clone(), durable: file.durable.clone() });
         Self(Arc::new(Mutex::new(Disk {
