@@ -8,6 +8,7 @@ use alloc::collections::VecDeque;
 
 use super::Session;
 use super::replicas::TopicKey;
+use super::subscriptions::Subscription;
 use crate::position::SubscriptionId;
 use crate::selector::Selector;
 
@@ -27,11 +28,15 @@ struct Ending {
     /// When the subscription was queued to be asked for, and when its end was, counted in requests.
     begun_at: u64,
     ended_at: u64,
+    /// Whether topics of it were carried over, and the gateway has not said that it is up to date.
+    carries: bool,
 }
 
 impl Endings {
-    pub(super) fn push(&mut self, id: SubscriptionId, selector: Selector, begun_at: u64, ended_at: u64) {
-        self.waiting.push_back(Ending { id, selector, begun_at, ended_at });
+    /// The end of a subscription is about to be asked for, after so many requests.
+    pub(super) fn push(&mut self, id: SubscriptionId, ended: Subscription, ended_at: u64) {
+        let (begun_at, carries) = (ended.asked_at, ended.carries && !ended.is_complete);
+        self.waiting.push_back(Ending { id, selector: ended.selector, begun_at, ended_at, carries });
     }
 
     /// Whether as many wait as may.
@@ -42,6 +47,16 @@ impl Endings {
     /// No answer comes to what was asked on a connection that is gone.
     pub(super) fn disconnect(&mut self) {
         self.waiting = VecDeque::new();
+    }
+
+    /// The gateway had brought a subscription up to date before it heard of its end.
+    pub(super) fn complete(&mut self, id: SubscriptionId) {
+        self.waiting.iter_mut().filter(|ending| ending.id == id).for_each(|ending| ending.carries = false);
+    }
+
+    /// Whether a topic may have been carried over by one of them.
+    fn carry(&self, path: &str) -> bool {
+        self.waiting.iter().any(|ending| ending.carries && ending.selector.matches(path))
     }
 
     /// Whether a subscription that has ended since selected a path after so many requests.
@@ -67,11 +82,35 @@ impl Session {
                 self.replicas.unannounce(key);
             }
         }
+        if ended.carries {
+            self.let_go_of_carried(&ended.selector);
+        }
     }
 
     /// The gateway refused a subscription; its end, if that was on its way, is not answered.
     pub(super) fn forget_ending(&mut self, id: SubscriptionId) {
-        self.endings.remove(id);
+        if let Some(Ending { selector, carries: true, .. }) = self.endings.remove(id) {
+            self.let_go_of_carried(&selector);
+        }
+    }
+
+    /// A subscription has ended before it was up to date on this connection. What it carried over and other
+    /// subscriptions select is there only if it is announced to these.
+    pub(super) fn let_go_of_carried(&mut self, selector: &Selector) {
+        for key in self.replicas.matching(selector) {
+            let Some(topic) = self.replicas.get(key) else { continue };
+            let is_carried = topic.subscriptions.iter().any(|id| self.subscriptions.carries(*id));
+            if is_carried || self.replicas.is_announced(topic) || self.endings.carry(topic.path.as_str()) {
+                continue;
+            }
+            let is_gone = topic.subscriptions.iter().any(|id| self.subscriptions.is_complete(*id));
+            if let Some(topic) = self.replicas.get_mut(key) {
+                topic.forget_carried();
+            }
+            if is_gone {
+                self.drop_topic(key, 0);
+            }
+        }
     }
 
     /// Whether a subscription selected a topic after so many requests.

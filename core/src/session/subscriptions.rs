@@ -29,9 +29,13 @@ pub(super) struct Subscription {
     /// Whether it was there when the hello was written, which says what it has been told.
     is_repeated: bool,
     /// When it was queued to be asked for on this connection, counted in requests.
-    asked_at: u64,
+    pub(super) asked_at: u64,
     /// Whether the gateway has been asked for it on this connection.
     is_asked: bool,
+    /// Whether the hello of this connection says what it has been told, so that its topics need not be announced.
+    pub(super) carries: bool,
+    /// Whether the gateway has said on this connection that it is up to date.
+    pub(super) is_complete: bool,
 }
 
 /// The subscriptions of a session, and which of them select a path.
@@ -102,6 +106,16 @@ impl Subscriptions {
         self.by_id.get(&id.0.into()).is_some_and(|subscription| subscription.is_resumable)
     }
 
+    /// Whether the topics of a subscription were carried over, up to this connection.
+    pub(super) fn carries(&self, id: SubscriptionId) -> bool {
+        self.by_id.get(&id.0.into()).is_some_and(|subscription| subscription.carries)
+    }
+
+    /// Whether the gateway has said on this connection that a subscription is up to date.
+    pub(super) fn is_complete(&self, id: SubscriptionId) -> bool {
+        self.by_id.get(&id.0.into()).is_some_and(|subscription| subscription.is_complete)
+    }
+
     /// When a subscription was queued to be asked for on this connection, counted in requests.
     pub(super) fn asked_at(&self, id: SubscriptionId) -> u64 {
         self.by_id.get(&id.0.into()).map_or(0, |subscription| subscription.asked_at)
@@ -120,6 +134,8 @@ impl Subscriptions {
     pub(super) fn disconnect(&mut self, was_live: bool) {
         for subscription in self.by_id.values_mut() {
             subscription.is_asked = false;
+            subscription.carries = false;
+            subscription.is_complete = false;
             subscription.is_stored &= !was_live;
         }
     }
@@ -128,6 +144,7 @@ impl Subscriptions {
     pub(super) fn claim_stored(&mut self) {
         for subscription in self.by_id.values_mut() {
             subscription.is_resumable |= subscription.is_stored;
+            subscription.carries = subscription.is_resumable;
         }
     }
 
@@ -179,6 +196,8 @@ impl Session {
             is_repeated: false,
             asked_at: 0,
             is_asked: false,
+            carries: is_stored,
+            is_complete: false,
         };
         let id = self.subscriptions.insert(subscription).ok_or(ErrorCode::TooManySubscriptions)?;
         self.show_held(id, selector, is_stored);
@@ -215,9 +234,12 @@ impl Session {
         self.note_returned(id);
         if ended.is_asked {
             self.outgoing.push_back(Outgoing::Unsubscribe(id));
-            self.endings.push(id, ended.selector, ended.asked_at, self.requests);
+            self.endings.push(id, ended, self.requests);
         } else {
             self.outgoing.retain(|outgoing| *outgoing != Outgoing::Subscribe(id));
+            if ended.carries {
+                self.let_go_of_carried(&ended.selector);
+            }
         }
     }
 
@@ -312,8 +334,10 @@ impl Session {
     /// The gateway has told all topics that matched, or what became of those that were carried over: what
     /// was held, and neither carried over nor announced, is gone.
     pub(super) fn handle_subscribed(&mut self, id: SubscriptionId, topics: u64) {
+        self.endings.complete(id);
         let Some(subscription) = self.subscriptions.by_id.get_mut(&id.0.into()) else { return };
         subscription.is_resumable = true;
+        subscription.is_complete = true;
         self.replicas.forget_left(subscription.asked_at);
         if let Some(subscription) = self.subscriptions.by_id.get(&id.0.into()) {
             for key in self.replicas.unannounced(&subscription.selector) {
@@ -337,7 +361,10 @@ impl Session {
 
     pub(super) fn handle_refusal(&mut self, id: SubscriptionId, code: ErrorCode) {
         self.forget_ending(id);
-        if self.end_subscription(id).is_some() {
+        if let Some(refused) = self.end_subscription(id) {
+            if refused.carries && !refused.is_complete {
+                self.let_go_of_carried(&refused.selector);
+            }
             self.push_event(Event::SubscriptionRefused { id, code });
             self.note_returned(id);
         }

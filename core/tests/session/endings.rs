@@ -1,8 +1,10 @@
 //! Subscriptions that are ended while news of their topics are on the way.
 
+use std::time::Duration;
+
 use outpour_core::session::{SessionConfig, SubscribeOptions};
-use outpour_core::wire::GatewayFrame;
-use outpour_core::{ErrorCode, Selector, SubscriptionId};
+use outpour_core::wire::{GatewayFrame, PROTOCOL_MAJOR, Refused, RequestRef, Welcome};
+use outpour_core::{ErrorCode, PublishNumber, Selector, SubscriptionId};
 
 use crate::world::{World, text};
 
@@ -121,4 +123,73 @@ fn ends_that_a_gateway_never_answers_do_not_pile_up() {
     // On another connection nothing waits.
     world.cut();
     subscribe(&mut world, "a").unwrap();
+}
+
+/// A session that comes back with `**/b`, of which `a/b` is carried over, and `a/*`, which is new. The gateway has not
+/// answered.
+fn carried() -> (World, SubscriptionId, SubscriptionId) {
+    let mut world = World::connected();
+    world.gateway.set("a/b", &text("1"));
+    let narrow = world.subscribe("**/b");
+    world.told(narrow);
+    world.cut();
+    let wide = subscribe(&mut world, "a/*").unwrap();
+    assert_eq!(world.told(wide), ["a/b=1"]);
+    world.stalled = true;
+    world.advance(Duration::from_secs(1));
+    (world, narrow, wide)
+}
+
+/// What a gateway says that goes on from where the last one was, and then this.
+fn answers(world: &World, rest: &[GatewayFrame<'_>]) -> Vec<u8> {
+    let welcome = GatewayFrame::Welcome(Welcome {
+        major: PROTOCOL_MAJOR,
+        minor: 0,
+        epoch: world.gateway.epoch,
+        heartbeat_ms: 10_000,
+        max_message: 1 << 20,
+        max_value: 1 << 18,
+        max_in_flight: 16,
+        max_subscriptions: 1,
+        applied: PublishNumber(0),
+        resumed: true,
+        principal: "",
+    });
+    let mut message = Vec::new();
+    [welcome].iter().chain(rest).for_each(|frame| frame.encode(&mut message));
+    message
+}
+
+fn refused(id: SubscriptionId) -> GatewayFrame<'static> {
+    let code = ErrorCode::TooManySubscriptions.number();
+    GatewayFrame::Refused(Refused { request: RequestRef::Subscription(id), code, reason: "no" })
+}
+
+#[test]
+fn what_a_refused_subscription_carried_over_is_gone_unless_it_is_announced() {
+    let (mut world, narrow, wide) = carried();
+    let complete = GatewayFrame::Subscribed { id: wide, topics: 0 };
+    world.inject(&answers(&world, &[complete.clone(), refused(narrow)]));
+    assert_eq!(world.told(wide), ["a/b-"]);
+
+    let (mut world, narrow, wide) = carried();
+    world.inject(&answers(&world, &[refused(narrow), complete]));
+    assert_eq!(world.told(wide), ["a/b-"]);
+}
+
+#[test]
+fn what_an_ended_subscription_carried_over_is_gone_unless_it_was_up_to_date() {
+    for is_up_to_date in [false, true] {
+        let (mut world, narrow, wide) = carried();
+        world.session.unsubscribe(narrow, world.now);
+        let mut rest = Vec::new();
+        if is_up_to_date {
+            rest.push(GatewayFrame::Subscribed { id: narrow, topics: 1 });
+        }
+        rest.push(GatewayFrame::Subscribed { id: wide, topics: 1 });
+        rest.push(GatewayFrame::Unsubscribed { id: narrow });
+        world.inject(&answers(&world, &rest));
+        assert_eq!(world.told(wide), if is_up_to_date { vec![] } else { vec!["a/b-".to_owned()] });
+        assert_eq!(world.session.replica("a/b").is_some(), is_up_to_date);
+    }
 }

@@ -58,7 +58,12 @@ impl Shard {
 
     /// Ends a subscription, if it exists: one that was refused may cross with its end.
     pub(super) fn unsubscribe(&mut self, key: u32, id: SubscriptionId) {
-        if self.drop_subscription(key, id)
+        let goes_on = |matching: &Matching| matching.id == id && matching.is_begun && matching.resume == Resume::Fully;
+        let half_resumed = self
+            .sessions
+            .get(key as usize)
+            .is_some_and(|session| session.resumed && session.matching.iter().any(goes_on));
+        if self.drop_subscription(key, id, half_resumed)
             && let Some(session) = self.sessions.get_mut(key as usize)
         {
             session.peer.unsubscribed(id);
@@ -116,7 +121,7 @@ impl Shard {
             return true;
         }
         if session.topics.len() >= limit {
-            self.drop_subscription(key, id);
+            self.drop_subscription(key, id, matches!(start, Start::Known { announce: false, .. }));
             if let Some(session) = self.sessions.get_mut(key as usize) {
                 session.peer.refuse(RequestRef::Subscription(id), ErrorCode::SessionTopics);
                 self.wake(key);
@@ -143,8 +148,9 @@ impl Shard {
         true
     }
 
-    /// Takes a subscription out of the session and of every topic that only it selects.
-    fn drop_subscription(&mut self, key: u32, id: SubscriptionId) -> bool {
+    /// Takes a subscription out of the session and of every topic that only it selects. If it was `half_resumed`, what
+    /// others go on selecting is announced to them: the client can't know which of it the subscription had come to.
+    fn drop_subscription(&mut self, key: u32, id: SubscriptionId, half_resumed: bool) -> bool {
         let Some(session) = self.sessions.get_mut(key as usize) else { return false };
         let Some(place) = session.subscriptions.iter().position(|subscription| subscription.id == id) else {
             return false;
@@ -170,14 +176,14 @@ impl Shard {
         let work = numbers.len().saturating_mul(session.subscriptions.len()) / TOPICS_PER_CHARGE;
         if session.peer.charge(work as u64) {
             for number in numbers {
-                self.drop_interest(key, number);
+                self.drop_interest(key, number, half_resumed);
             }
         }
         true
     }
 
     /// A topic may not be selected by the session any more.
-    fn drop_interest(&mut self, key: u32, number: TopicNumber) {
+    fn drop_interest(&mut self, key: u32, number: TopicNumber, announce: bool) {
         let (Some(session), Some(view)) = (self.sessions.get_mut(key as usize), self.views.get_mut(number)) else {
             return;
         };
@@ -186,6 +192,10 @@ impl Shard {
             Some(interval) => {
                 if let Some(subscriber) = view.subscribers.get_mut(index as usize) {
                     subscriber.interval = interval;
+                }
+                if announce {
+                    let point = session.resume.clone().unwrap_or_default();
+                    session.peer.note_matched(number, told_before(&point, &view.topic), None, interval);
                 }
             }
             None => {
@@ -282,6 +292,16 @@ impl Start {
         };
         let blank = if told_nothing && topic.kind() == TopicKind::Value { base } else { Version::NONE };
         (base, blank)
+    }
+}
+
+/// What a client that was at `point` was last told of a topic; of an event topic, what the telling can start from.
+fn told_before(point: &ResumePoint, topic: &Topic) -> Version {
+    let mark = point.mark(topic.partition());
+    match point.exception(topic.number()).unwrap_or_else(|| topic.held_at(mark)) {
+        Version::NONE if topic.kind() == TopicKind::Event => topic.from_after(mark),
+        held if topic.kind() == TopicKind::Value && !topic.retain() && held < topic.version() => Version::NONE,
+        held => held,
     }
 }
 
