@@ -73,10 +73,19 @@ pub(crate) fn has_nightly() -> bool {
 
 /// Adds a compilation target where rustup rules the toolchain; elsewhere the build itself says what is missing.
 pub(crate) fn add_target(project: &Project, target: &str) -> Result {
-    let installed = project.command("rustup").args(["target", "list", "--installed"]).output();
+    add(project, "target", target)
+}
+
+/// Adds a part of the toolchain, as [`add_target`] does.
+pub(crate) fn add_component(project: &Project, component: &str) -> Result {
+    add(project, "component", component)
+}
+
+fn add(project: &Project, kind: &str, name: &str) -> Result {
+    let installed = project.command("rustup").args([kind, "list", "--installed"]).output();
     match installed {
-        Ok(output) if !String::from_utf8_lossy(&output.stdout).lines().any(|line| line == target) => {
-            run(project.command("rustup").args(["target", "add", target]))
+        Ok(output) if !String::from_utf8_lossy(&output.stdout).lines().any(|line| line == name) => {
+            run(project.command("rustup").args([kind, "add", name]))
         }
         _ => Ok(()),
     }
