@@ -19,19 +19,13 @@ pub(crate) struct Tool {
     /// The package that it is in.
     package: &'static str,
     version: &'static str,
-    /// Whether it is built with the versions in its own lock file, which a mirror of the registry may not have yet.
-    is_locked: bool,
 }
 
 /// Checks licences, banned crates and where crates come from.
-pub(crate) const DENY: Tool = Tool { name: "cargo-deny", package: "cargo-deny", version: "0.20.2", is_locked: true };
+pub(crate) const DENY: Tool = Tool { name: "cargo-deny", package: "cargo-deny", version: "0.20.2" };
 
 /// Builds and runs fuzz targets.
-pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", package: "cargo-fuzz", version: "0.13.2", is_locked: true };
-
-/// Makes the JavaScript around a WebAssembly module. The same version as of the crate `wasm-bindgen`.
-pub(crate) const WASM_BINDGEN: Tool =
-    Tool { name: "wasm-bindgen", package: "wasm-bindgen-cli", version: "0.2.130", is_locked: false };
+pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", package: "cargo-fuzz", version: "0.13.2" };
 
 impl Tool {
     /// Where the tool is, after it was installed if need be.
@@ -46,8 +40,8 @@ impl Tool {
         }
         println!("{} {} is missing; it is installed into {} once", self.package, self.version, root.display());
         // Unoptimised: it runs for seconds, and is built in a third of the time.
-        let install = ["install", "--debug", "--force", self.package, "--version", self.version, "--root"];
-        run(project.cargo(install).arg(&root).args(self.is_locked.then_some("--locked")))?;
+        let install = ["install", "--debug", "--locked", "--force", self.package, "--version", self.version, "--root"];
+        run(project.cargo(install).arg(&root))?;
         Ok(path)
     }
 

@@ -26,29 +26,22 @@ pub(crate) fn build(project: &Project) -> Result {
     npm(project, PACKAGE, &["run", "--silent", "build"])
 }
 
-/// Builds the module and its glue into `bindings/js/src/wasm`.
+/// Builds the module into `bindings/js/src/wasm`.
 fn module(project: &Project) -> Result {
     tools::add_target(project, TARGET)?;
     tools::add_component(project, "rust-src")?;
-    let bindgen = tools::WASM_BINDGEN.locate(project)?;
-    let build = ["build", "--profile", "wasm", "--package", "outpour-wasm", "--target", TARGET];
+    let build =
+        ["rustc", "--profile", "wasm", "--package", "outpour-wasm", "--crate-type", "cdylib", "--target", TARGET];
     run(project.cargo(build).args(STANDARD_LIBRARY).env("RUSTFLAGS", PANICS).env("RUSTC_BOOTSTRAP", "1"))?;
     let built = project.target().join(TARGET).join("wasm/outpour_wasm.wasm");
     let folder = project.path(PACKAGE).join("src/wasm");
-    // The package says itself where the module lies, so the glue need not.
-    let flags = ["--target", "web", "--omit-default-module-path", "--out-dir"];
-    run(project.command(bindgen).args(flags).arg(&folder).arg(built))?;
-    let (glued, small) = (folder.join("outpour_wasm_bg.wasm"), folder.join("outpour.wasm"));
     let optimizer = project.path(PACKAGE).join("node_modules/.bin/wasm-opt");
-    // What is inlined into its only caller, or because it is short, compresses worse than a call.
+    // What is inlined into its only caller, or because it is short, compresses worse than a call; so do alignments.
     let inlining = ["--one-caller-inline-max-function-size=0", "--always-inline-max-function-size=4"];
-    let flags =
-        ["-Oz", "--strip-debug", "--strip-producers", "--strip-target-features", "--converge", "--dealign", "--output"];
-    run(project.command(optimizer).args(inlining).args(flags).arg(&small).arg(&glued))?;
-    for leftover in [glued, folder.join("outpour_wasm_bg.wasm.d.ts")] {
-        fs::remove_file(&leftover).map_err(|error| format!("{} can't be removed: {error}", leftover.display()))?;
-    }
-    Ok(())
+    let stripping = ["--strip-debug", "--strip-producers", "--strip-target-features", "--dealign"];
+    let mut optimize = project.command(optimizer);
+    optimize.args(inlining).args(["-Oz", "--converge"]).args(stripping);
+    run(optimize.arg("--output").arg(folder.join("outpour.wasm")).arg(built))
 }
 
 /// Installs what a package's lock file names, unless that has been done.
