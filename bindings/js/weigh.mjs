@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 /** The budget of the default entry, in KiB: what is reached. The goal is 60 and 50. */
-const BUDGET = { gzip: 68, brotli: 59 };
+const BUDGET = { gzip: 65, brotli: 57 };
 
 const KIB = 1024;
 const dist = new URL("dist/", import.meta.url);

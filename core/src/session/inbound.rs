@@ -41,7 +41,8 @@ impl Session {
         self.statistics.bytes_in += message.len() as u64;
         self.note_heard(now);
         if message.len() > self.config.max_message {
-            let detail = ["a message of ", &decimal(message.len() as u64), " bytes exceeds the limit of this client"].concat();
+            let detail =
+                ["a message of ", &decimal(message.len() as u64), " bytes exceeds the limit of this client"].concat();
             return self.fail(ErrorCode::MessageTooLarge, detail, now);
         }
         let connection = self.link.transport();
@@ -52,7 +53,9 @@ impl Session {
                     arriving.size = raw.body.len() + varint_len((raw.body.len() as u64) << 4);
                     GatewayFrame::decode(raw)
                 })
-                .map_err(|error| (ErrorCode::MalformedFrame, ["a frame could not be decoded: ", &error.describe()].concat()))
+                .map_err(|error| {
+                    (ErrorCode::MalformedFrame, ["a frame could not be decoded: ", &error.describe()].concat())
+                })
                 .and_then(|frame| frame.map_or(Ok(()), |frame| self.handle_frame(frame, &mut arriving)));
             if let Err((code, detail)) = taken {
                 return self.fail(code, detail, now);

@@ -24,7 +24,9 @@ impl Session {
         match self.replicas.numbered(number) {
             Some(Numbered::Topic(key)) => Ok(Some(key)),
             Some(Numbered::Left(_)) => Ok(None),
-            None => Err((ErrorCode::UnknownTopic, ["topic ", &decimal(number.0.into()), " was never announced"].concat())),
+            None => {
+                Err((ErrorCode::UnknownTopic, ["topic ", &decimal(number.0.into()), " was never announced"].concat()))
+            }
         }
     }
 
