@@ -55,7 +55,8 @@ fn start(argument: &[u8], flags: u32, agent_len: usize) -> Result<u32, ErrorCode
     let (figures, texts) = rest.split_at_checked(FIGURES * 8).ok_or(bad)?;
     let (agent, endpoints) =
         core::str::from_utf8(texts).ok().and_then(|texts| texts.split_at_checked(agent_len)).ok_or(bad)?;
-    let endpoints: Vec<String> = endpoints.split('\n').map(str::to_owned).collect();
+    let text = |line: &[u8]| String::from_utf8(line.to_vec()).unwrap_or_default();
+    let endpoints: Vec<String> = endpoints.as_bytes().split(|byte| *byte == b'\n').map(text).collect();
     let usual = SessionConfig::default();
     let figure = |index: usize| {
         let bytes = figures.get(index * 8..)?.first_chunk()?;
