@@ -1,5 +1,4 @@
-// Bundles the entries of the package into dist/. The WebAssembly module and its glue are in src/wasm by then
-// (`cargo xtask wasm`).
+// Bundles the entries of the package into dist/. The WebAssembly module is in src/wasm by then (`cargo xtask wasm`).
 import { copyFile, rm } from "node:fs/promises";
 import { build } from "esbuild";
 

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 /** The budget of the default entry, in KiB: what is reached. The goal is 60 and 50. */
-const BUDGET = { gzip: 84, brotli: 73 };
+const BUDGET = { gzip: 65, brotli: 57 };
 
 const KIB = 1024;
 const dist = new URL("dist/", import.meta.url);
@@ -38,7 +38,7 @@ const of = (...names) => names.map((name) => new URL(name, dist));
 const whole = weigh(of(...scripts("index.js"), "outpour.wasm"));
 console.log(`| ${"KiB".padEnd(44)} | ${"raw".padStart(8)} | ${"gzip".padStart(8)} | ${"brotli".padStart(8)} |`);
 console.log(`|${"-".repeat(46)}|---------:|---------:|---------:|`);
-row("outpour (module, glue and API)", whole);
+row("outpour (module and API)", whole);
 row("  of which the module", weigh(of("outpour.wasm")));
 row("outpour/react, beside that", weigh(of("react.js")));
 

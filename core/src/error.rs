@@ -48,6 +48,7 @@ macro_rules! codes {
 
             /// What happened and what to do, in a sentence.
             #[must_use]
+            #[inline(never)]
             pub const fn message(self) -> &'static str {
                 match self { $(Self::$name => $message,)* }
             }

@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod check;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod crc;
+mod decimal;
 pub mod delta;
 mod error;
 mod path;

@@ -110,22 +110,56 @@ pub(crate) fn check_text(text: &str) -> Result<(), PathError> {
     if text.len() > MAX_PATH_BYTES {
         return Err(PathError::TooLong);
     }
-    if let Some((at, _)) = text.char_indices().find(|(_, character)| character.is_control()) {
+    if let Some(at) = control_character(text) {
         return Err(PathError::ControlCharacter(at));
     }
     if let Some((at, _)) = segments_with_start(text).find(|(_, segment)| segment.is_empty()) {
         return Err(PathError::EmptySegment(at));
     }
-    if text.split('/').count() > MAX_PATH_SEGMENTS { Err(PathError::TooDeep) } else { Ok(()) }
+    if segments(text).count() > MAX_PATH_SEGMENTS { Err(PathError::TooDeep) } else { Ok(()) }
 }
 
 /// The segments, each with the byte it starts at.
 pub(crate) fn segments_with_start(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.split('/').scan(0, |next, segment| {
+    segments(text).scan(0, |next, segment| {
         let start = *next;
         *next += segment.len() + 1;
         Some((start, segment))
     })
+}
+
+/// Segments, from the first to the last. They are short: what looks at many bytes at a time takes longer to begin, and is
+/// a part of the standard library that browsers would have to load.
+pub(crate) struct Segments<'a>(Option<&'a str>);
+
+pub(crate) const fn segments(text: &str) -> Segments<'_> {
+    Segments(Some(text))
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let (first, rest) = first_segment(self.0?);
+        self.0 = rest;
+        Some(first)
+    }
+}
+
+/// The first segment, and what follows it.
+pub(crate) fn first_segment(text: &str) -> (&str, Option<&str>) {
+    let end = text.bytes().position(|byte| byte == b'/').unwrap_or(text.len());
+    text.split_at_checked(end).map_or((text, None), |(first, rest)| (first, rest.get(1..)))
+}
+
+/// Where the first control character is: an ASCII one, or one from U+0080 to U+009F.
+fn control_character(text: &str) -> Option<usize> {
+    let mut last = 0;
+    let at = text.bytes().position(|byte| {
+        let before = core::mem::replace(&mut last, byte);
+        byte.is_ascii_control() || before == 0xc2 && byte < 0xa0
+    })?;
+    Some(if text.is_char_boundary(at) { at } else { at - 1 })
 }
 
 impl fmt::Display for Path {

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::path::{PathError, check_text, segments_with_start, utf8};
+use crate::path::{PathError, check_text, first_segment, segments, segments_with_start, utf8};
 
 /// The most `**` of a selector, after neighbours have been joined.
 pub const MAX_DEEP_WILDCARDS: usize = 8;
@@ -69,20 +69,24 @@ impl Selector {
         }
         let mut canonical = String::with_capacity(text.len());
         let mut last = "";
-        for segment in text.split('/') {
-            if segment == "**" && last == "**" {
-                continue;
+        let (mut deep_wildcards, mut exact) = (0, true);
+        for segment in segments(text) {
+            if segment == "**" {
+                if last == "**" {
+                    continue;
+                }
+                deep_wildcards += 1;
             }
+            exact &= !matches!(segment, "*" | "**");
             if !canonical.is_empty() {
                 canonical.push('/');
             }
             canonical.push_str(segment);
             last = segment;
         }
-        if canonical.split('/').filter(|segment| *segment == "**").count() > MAX_DEEP_WILDCARDS {
+        if deep_wildcards > MAX_DEEP_WILDCARDS {
             return Err(SelectorError::TooManyWildcards);
         }
-        let exact = !canonical.split('/').any(|segment| matches!(segment, "*" | "**"));
         Ok(Self { text: Arc::from(canonical), exact })
     }
 
@@ -108,7 +112,7 @@ impl Selector {
 
     /// The segments, from the first to the last.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
-        self.text.split('/')
+        segments(&self.text)
     }
 
     /// Whether the selector matches a path. At the worst the time is that of comparing every
@@ -149,14 +153,6 @@ impl Selector {
             };
         }
         matches!(pattern, None | Some("**"))
-    }
-}
-
-/// The first segment, and what follows it.
-fn first_segment(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('/') {
-        Some((first, rest)) => (first, Some(rest)),
-        None => (text, None),
     }
 }
 

@@ -3,18 +3,19 @@
 //! JavaScript that is called may call back at any moment, so nothing is borrowed while it is called.
 
 use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
 
-use js_sys::Function;
 use outpour_core::session::{CredentialsId, Endpoint, Input, Lost, Request, Session, TransportId};
+use outpour_core::wire::SUBPROTOCOL;
 use outpour_core::{Epoch, ErrorCode, Timestamp};
-use wasm_bindgen::prelude::*;
 
 use crate::clock::{Clock, milliseconds};
-use crate::platform::{Host, NOTHING, clear_timeout, set_timeout};
+use crate::platform;
 use crate::records::Records;
-use crate::socket::Socket;
 
+/// What a gateway chooses that takes a message along with the upgrade.
+pub(crate) const EARLY_SUBPROTOCOL: &str = "outpour.v1.early";
+/// Bytes that may wait in a socket before it takes no more.
+const WRITE_BYTES: u32 = 128 << 10;
 /// How long to wait for a socket that takes no more, in milliseconds: it does not say when it does again.
 const CONGESTED: f64 = 20.0;
 /// The longest that a timer can be set to.
@@ -22,12 +23,8 @@ const LONGEST: f64 = 2_000_000_000.0;
 
 /// A session and what it is driven with.
 pub(crate) struct Driver {
+    number: u32,
     state: RefCell<State>,
-    me: Weak<Self>,
-    host: Host,
-    constructor: Function,
-    ignore: JsValue,
-    tick: Closure<dyn FnMut()>,
     is_pumping: Cell<bool>,
     is_asked_again: Cell<bool>,
     /// The host was told that there is something to take, and has not come for it.
@@ -39,7 +36,7 @@ pub(crate) struct State {
     clock: Clock,
     endpoints: Vec<String>,
     sockets: Sockets,
-    timer: Option<(JsValue, Timestamp)>,
+    timer: Option<Timestamp>,
     pub(crate) records: Records,
     /// The epoch of the update that was handed out last.
     pub(crate) epoch: Option<Epoch>,
@@ -48,20 +45,21 @@ pub(crate) struct State {
     asked: f64,
 }
 
+/// The sockets that there are: the platform knows them by the numbers of their transports.
 #[derive(Default)]
 struct Sockets {
-    opening: Option<(TransportId, Socket)>,
-    open: Option<(TransportId, Socket)>,
+    opening: Option<TransportId>,
+    open: Option<TransportId>,
     /// The one that the session leaves for `open`, until its goodbye is sent.
-    left: Option<(TransportId, Socket)>,
+    left: Option<TransportId>,
 }
 
 impl Sockets {
-    fn take(&mut self, id: TransportId) -> Option<Socket> {
+    /// Forgets a socket. `false` if there is none with this number.
+    fn forget(&mut self, id: TransportId) -> bool {
         [&mut self.opening, &mut self.open, &mut self.left]
             .into_iter()
-            .find_map(|slot| slot.take_if(|(held, _)| *held == id))
-            .map(|(_, socket)| socket)
+            .any(|slot| slot.take_if(|held| *held == id).is_some())
     }
 }
 
@@ -71,13 +69,13 @@ impl State {
     }
 }
 
+/// The number that the platform knows a socket by.
+const fn number(id: TransportId) -> u32 {
+    id.0 as u32
+}
+
 impl Driver {
-    pub(crate) fn new(
-        create: impl FnOnce(Timestamp) -> Session,
-        endpoints: Vec<String>,
-        host: Host,
-        constructor: Function,
-    ) -> Rc<Self> {
+    pub(crate) fn new(number: u32, create: impl FnOnce(Timestamp) -> Session, endpoints: Vec<String>) -> Self {
         let mut clock = Clock::new();
         let core = create(clock.now());
         let state = State {
@@ -91,26 +89,18 @@ impl Driver {
             questions: None,
             asked: 0.0,
         };
-        Rc::new_cyclic(|me: &Weak<Self>| {
-            let driver = me.clone();
-            let tick = move || {
-                if let Some(driver) = driver.upgrade() {
-                    driver.state.borrow_mut().timer = None;
-                    driver.handle_input(Input::Tick);
-                }
-            };
-            Self {
-                state: RefCell::new(state),
-                me: me.clone(),
-                host,
-                constructor,
-                ignore: NOTHING.with(JsValue::clone),
-                tick: Closure::new(tick),
-                is_pumping: Cell::new(false),
-                is_asked_again: Cell::new(false),
-                is_told: Cell::new(false),
-            }
-        })
+        Self {
+            number,
+            state: RefCell::new(state),
+            is_pumping: Cell::new(false),
+            is_asked_again: Cell::new(false),
+            is_told: Cell::new(false),
+        }
+    }
+
+    /// Whether it is the engine with this number.
+    pub(crate) const fn is(&self, number: u32) -> bool {
+        self.number == number
     }
 
     /// Asks the core for something, and does what follows.
@@ -141,37 +131,46 @@ impl Driver {
         self.ask(|state, now| state.core.handle_input(input, now));
     }
 
-    pub(crate) fn handle_open(&self, id: TransportId) {
-        let early_taken = {
-            let state = &mut *self.state.borrow_mut();
-            let Some((_, mut socket)) = state.sockets.opening.take_if(|(opening, _)| *opening == id) else { return };
-            socket.note_open();
-            let early_taken = socket.early_taken();
-            state.sockets.left = state.sockets.open.replace((id, socket));
-            early_taken
-        };
+    pub(crate) fn handle_tick(&self) {
+        self.state.borrow_mut().timer = None;
+        self.handle_input(Input::Tick);
+    }
+
+    pub(crate) fn handle_open(&self, id: TransportId, early_taken: bool) {
+        {
+            let sockets = &mut self.state.borrow_mut().sockets;
+            if sockets.opening.take_if(|opening| *opening == id).is_none() {
+                return;
+            }
+            sockets.left = sockets.open.replace(id);
+        }
         self.handle_input(Input::Opened { transport: id, early_taken });
     }
 
     pub(crate) fn is_open(&self, id: TransportId) -> bool {
-        self.state.borrow().sockets.open.as_ref().is_some_and(|(open, _)| *open == id)
+        self.state.borrow().sockets.open == Some(id)
     }
 
     /// An error event, behind which there may be no close event.
-    pub(crate) fn handle_failure(&self, id: TransportId, detail: &str) {
-        let is_opening = self.state.borrow().sockets.opening.as_ref().is_some_and(|(opening, _)| *opening == id);
-        if is_opening {
-            let detail = if detail.is_empty() { "the connection could not be made" } else { detail }.to_owned();
+    pub(crate) fn handle_failure(&self, id: TransportId, detail: String) {
+        if self.state.borrow().sockets.opening == Some(id) {
             self.handle_lost(id, Lost { code: ErrorCode::ConnectFailed, detail });
         }
     }
 
     pub(crate) fn handle_lost(&self, id: TransportId, lost: Lost) {
-        let socket = self.state.borrow_mut().sockets.take(id);
-        if socket.is_some() {
-            drop(socket);
+        if self.close(id, 0) {
             self.handle_input(Input::Lost(id, lost));
         }
+    }
+
+    /// Closes a socket. `false` if there is none with this number.
+    fn close(&self, id: TransportId, code: u32) -> bool {
+        let is_held = self.state.borrow_mut().sockets.forget(id);
+        if is_held {
+            platform::close(self.number, number(id), code);
+        }
+        is_held
     }
 
     /// Does what the core asks for until it asks for nothing more.
@@ -192,7 +191,7 @@ impl Driver {
         }
         self.is_pumping.set(false);
         if !self.state.borrow().records.0.is_empty() && !self.is_told.replace(true) {
-            self.host.ready();
+            platform::ready(self.number);
         }
     }
 
@@ -200,11 +199,9 @@ impl Driver {
         let Some(request) = self.state.borrow_mut().core.poll_request() else { return false };
         match request {
             Request::Open { transport, endpoint, early } => self.dial(transport, &endpoint, early.as_deref()),
+            // Scripts may use 1000 and 3000 to 4999 only.
             Request::Close { transport, code } => {
-                let socket = self.state.borrow_mut().sockets.take(transport);
-                if let Some(socket) = socket {
-                    socket.close(code);
-                }
+                self.close(transport, if (3000..5000).contains(&code) { code.into() } else { 1000 });
             }
             Request::Credentials { id, expired } => {
                 let state = &mut *self.state.borrow_mut();
@@ -222,39 +219,34 @@ impl Driver {
             Endpoint::Listed(index) => self.state.borrow().endpoints.get(*index).cloned().unwrap_or_default(),
             Endpoint::Redirect(url) => url.clone(),
         };
-        match Socket::open(&self.constructor, &url, early, id, &self.me, &self.ignore) {
-            Ok(socket) => self.state.borrow_mut().sockets.opening = Some((id, socket)),
-            Err(detail) => {
-                let lost = Lost { code: ErrorCode::ConnectFailed, detail: format!("{url}: {detail}") };
-                self.ask(|state, now| state.core.handle_input(Input::Lost(id, lost), now));
-            }
+        let mut protocols = String::new();
+        if let Some(early) = early {
+            protocols.push_str(EARLY_SUBPROTOCOL);
+            protocols.push_str(",hello.");
+            push_base64_url(&mut protocols, early);
+            protocols.push(',');
         }
+        protocols.push_str(SUBPROTOCOL);
+        self.state.borrow_mut().sockets.opening = Some(id);
+        platform::open_socket(self.number, number(id), &url, &protocols);
     }
 
     /// Sends while the socket takes more; `true` if it does not. Only then is the core asked what to send.
     fn send(&self) -> bool {
         loop {
-            let state = self.state.borrow();
-            let Some((_, open)) = state.sockets.open.as_ref() else {
-                drop(state);
-                // A last message can only go out over a socket that is open.
-                return false;
-            };
-            let is_congested = open.is_open() && !open.takes_more();
-            drop(state);
-            if is_congested {
+            // A last message can only go out over a socket that is open.
+            let Some(open) = self.state.borrow().sockets.open else { return false };
+            if platform::buffered(self.number, number(open)) >= WRITE_BYTES {
                 return true;
             }
             let mut message = Vec::new();
-            let socket = {
+            let id = {
                 let state = &mut *self.state.borrow_mut();
                 let now = state.clock.now();
                 let Some(id) = state.core.poll_transmit(&mut message, now) else { return false };
-                let sockets = [&state.sockets.open, &state.sockets.left];
-                sockets.into_iter().flatten().find(|(held, _)| *held == id).map(|(_, socket)| socket.handle())
+                id
             };
-            // A socket that fails says so by its close event.
-            let _sent = socket.map(|socket| socket.send_with_u8_array(&message));
+            platform::send_message(self.number, number(id), &message);
             while self.serve() {}
         }
     }
@@ -272,36 +264,29 @@ impl Driver {
 
     /// Sets the timer, unless it rings early enough: a surplus tick is harmless.
     fn arm(&self, is_congested: bool) {
-        let (stale, wait, deadline) = {
+        let wait = {
             let state = &mut *self.state.borrow_mut();
             let now = state.clock.now();
             let Some((deadline, _)) = state.core.poll_timeout() else { return };
             let wait = milliseconds(deadline - now).min(if is_congested { CONGESTED } else { LONGEST });
             let at = now + core::time::Duration::from_micros((wait * 1000.0) as u64);
-            if state.timer.as_ref().is_some_and(|(_, set)| *set <= at) {
+            if state.timer.is_some_and(|set| set <= at) {
                 return;
             }
-            (state.timer.take(), wait, at)
+            state.timer = Some(at);
+            wait
         };
-        if let Some((timer, _)) = stale {
-            clear_timeout(&timer);
-        }
         // Rounded up to the timer's grain, so that it does not ring before the deadline.
-        let timer = set_timeout(self.tick.as_ref().unchecked_ref(), wait.ceil());
-        self.state.borrow_mut().timer = Some((timer, deadline));
+        platform::wake(self.number, wait.ceil());
     }
 }
 
-impl Drop for Driver {
-    fn drop(&mut self) {
-        if let Some((timer, _)) = self.state.borrow_mut().timer.take() {
-            clear_timeout(&timer);
+fn push_base64_url(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0_u32, |bits, byte| (bits << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for digit in 0..=chunk.len() {
+            text.push(char::from(DIGITS[(bits >> (18 - 6 * digit)) as usize & 63]));
         }
-    }
-}
-
-impl core::fmt::Debug for Driver {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Driver")
     }
 }

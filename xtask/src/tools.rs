@@ -19,19 +19,13 @@ pub(crate) struct Tool {
     /// The package that it is in.
     package: &'static str,
     version: &'static str,
-    /// Whether it is built with the versions in its own lock file, which a mirror of the registry may not have yet.
-    is_locked: bool,
 }
 
 /// Checks licences, banned crates and where crates come from.
-pub(crate) const DENY: Tool = Tool { name: "cargo-deny", package: "cargo-deny", version: "0.20.2", is_locked: true };
+pub(crate) const DENY: Tool = Tool { name: "cargo-deny", package: "cargo-deny", version: "0.20.2" };
 
 /// Builds and runs fuzz targets.
-pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", package: "cargo-fuzz", version: "0.13.2", is_locked: true };
-
-/// Makes the JavaScript around a WebAssembly module. The same version as of the crate `wasm-bindgen`.
-pub(crate) const WASM_BINDGEN: Tool =
-    Tool { name: "wasm-bindgen", package: "wasm-bindgen-cli", version: "0.2.130", is_locked: false };
+pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", package: "cargo-fuzz", version: "0.13.2" };
 
 impl Tool {
     /// Where the tool is, after it was installed if need be.
@@ -46,8 +40,8 @@ impl Tool {
         }
         println!("{} {} is missing; it is installed into {} once", self.package, self.version, root.display());
         // Unoptimised: it runs for seconds, and is built in a third of the time.
-        let install = ["install", "--debug", "--force", self.package, "--version", self.version, "--root"];
-        run(project.cargo(install).arg(&root).args(self.is_locked.then_some("--locked")))?;
+        let install = ["install", "--debug", "--locked", "--force", self.package, "--version", self.version, "--root"];
+        run(project.cargo(install).arg(&root))?;
         Ok(path)
     }
 
@@ -73,10 +67,19 @@ pub(crate) fn has_nightly() -> bool {
 
 /// Adds a compilation target where rustup rules the toolchain; elsewhere the build itself says what is missing.
 pub(crate) fn add_target(project: &Project, target: &str) -> Result {
-    let installed = project.command("rustup").args(["target", "list", "--installed"]).output();
+    add(project, "target", target)
+}
+
+/// Adds a part of the toolchain, as [`add_target`] does.
+pub(crate) fn add_component(project: &Project, component: &str) -> Result {
+    add(project, "component", component)
+}
+
+fn add(project: &Project, kind: &str, name: &str) -> Result {
+    let installed = project.command("rustup").args([kind, "list", "--installed"]).output();
     match installed {
-        Ok(output) if !String::from_utf8_lossy(&output.stdout).lines().any(|line| line == target) => {
-            run(project.command("rustup").args(["target", "add", target]))
+        Ok(output) if !String::from_utf8_lossy(&output.stdout).lines().any(|line| line == name) => {
+            run(project.command("rustup").args([kind, "add", name]))
         }
         _ => Ok(()),
     }

@@ -13,6 +13,12 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The npm package.
 pub(crate) const PACKAGE: &str = "bindings/js";
 
+/// The standard library is compiled along, for size as well: the one that comes with the compiler is made for speed. Stable
+/// compilers do so only where `RUSTC_BOOTSTRAP` is set.
+const STANDARD_LIBRARY: [&str; 2] = ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"];
+/// A panic traps at once. Nobody could read what it says, nor where it was.
+const PANICS: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none";
+
 /// Builds the package into `bindings/js/dist`.
 pub(crate) fn build(project: &Project) -> Result {
     install_packages(project, PACKAGE)?;
@@ -20,26 +26,22 @@ pub(crate) fn build(project: &Project) -> Result {
     npm(project, PACKAGE, &["run", "--silent", "build"])
 }
 
-/// Builds the module and its glue into `bindings/js/src/wasm`.
+/// Builds the module into `bindings/js/src/wasm`.
 fn module(project: &Project) -> Result {
     tools::add_target(project, TARGET)?;
-    let bindgen = tools::WASM_BINDGEN.locate(project)?;
-    run(&mut project.cargo(["build", "--profile", "wasm", "--package", "outpour-wasm", "--target", TARGET]))?;
+    tools::add_component(project, "rust-src")?;
+    let build =
+        ["rustc", "--profile", "wasm", "--package", "outpour-wasm", "--crate-type", "cdylib", "--target", TARGET];
+    run(project.cargo(build).args(STANDARD_LIBRARY).env("RUSTFLAGS", PANICS).env("RUSTC_BOOTSTRAP", "1"))?;
     let built = project.target().join(TARGET).join("wasm/outpour_wasm.wasm");
     let folder = project.path(PACKAGE).join("src/wasm");
-    // The package says itself where the module lies, so the glue need not.
-    let flags = ["--target", "web", "--omit-default-module-path", "--out-dir"];
-    run(project.command(bindgen).args(flags).arg(&folder).arg(built))?;
-    let (glued, small) = (folder.join("outpour_wasm_bg.wasm"), folder.join("outpour.wasm"));
     let optimizer = project.path(PACKAGE).join("node_modules/.bin/wasm-opt");
-    // What is inlined into its only caller, or because it is short, compresses worse than a call.
+    // What is inlined into its only caller, or because it is short, compresses worse than a call; so do alignments.
     let inlining = ["--one-caller-inline-max-function-size=0", "--always-inline-max-function-size=4"];
-    let flags = ["-Oz", "--strip-debug", "--strip-producers", "--strip-target-features", "--output"];
-    run(project.command(optimizer).args(inlining).args(flags).arg(&small).arg(&glued))?;
-    for leftover in [glued, folder.join("outpour_wasm_bg.wasm.d.ts")] {
-        fs::remove_file(&leftover).map_err(|error| format!("{} can't be removed: {error}", leftover.display()))?;
-    }
-    Ok(())
+    let stripping = ["--strip-debug", "--strip-producers", "--strip-target-features", "--dealign"];
+    let mut optimize = project.command(optimizer);
+    optimize.args(inlining).args(["-Oz", "--converge"]).args(stripping);
+    run(optimize.arg("--output").arg(folder.join("outpour.wasm")).arg(built))
 }
 
 /// Installs what a package's lock file names, unless that has been done.

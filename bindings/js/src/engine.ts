@@ -1,11 +1,10 @@
-import type { Engine as WasmEngine } from "./wasm/outpour_wasm.js";
-import { readEvents, type EngineEvent } from "./records.js";
 import type { WebSocketConstructor } from "./options.js";
+import type { EngineEvent } from "./records.js";
 
 /** The WebAssembly module, loaded: what an entry of the package hands to a session. @internal */
 export interface Module {
-  readonly Engine: typeof WasmEngine;
-  readonly describeCode: (code: number) => string | undefined;
+  start(settings: EngineSettings, WebSocket: WebSocketConstructor, ready: () => void): Engine;
+  readonly describeCode: (code: number) => string;
 }
 
 /** A change to a topic, as the module numbers them. @internal */
@@ -32,8 +31,8 @@ export interface Engine {
   closeStream(id: number): void;
   fetch(selector: string, history: readonly [number, bigint] | undefined, limit: number): number;
   cancelFetch(id: number): void;
-  replica(path: string): Uint8Array | undefined;
-  replicas(selector: string): Uint8Array | undefined;
+  replica(path: string): Uint8Array;
+  replicas(selector: string): Uint8Array;
   signal(hint: number): void;
   ping(): void;
   statistics(): ArrayLike<number>;
@@ -50,42 +49,4 @@ export interface EngineSettings {
   readonly flags: number;
   /** Connect timeout, back-off base and cap (milliseconds), queue count and bytes: 0 for what is usual. */
   readonly figures: readonly number[];
-}
-
-/** An engine in this thread. @internal */
-export function startEngine(
-  module: Module,
-  settings: EngineSettings,
-  WebSocket: WebSocketConstructor,
-  ready: () => void,
-): Engine {
-  const random = crypto.getRandomValues(new Uint8Array(24));
-  const figures = Float64Array.from(settings.figures);
-  const { endpoints, agent, flags } = settings;
-  const engine = new module.Engine({ ready }, WebSocket, endpoints.join("\n"), agent, flags, figures, random);
-  return {
-    connect: () => engine.connect(),
-    close: (flushMs) => engine.close(flushMs),
-    free: () => engine.free(),
-    events: () => readEvents(engine.records()),
-    take: (id, bytes) => engine.take(id, bytes),
-    subscribe: (selector, maxRate, from) => engine.subscribe(selector, maxRate, ...from),
-    unsubscribe: (id) => engine.unsubscribe(id),
-    publish: (path, change, type, bytes, stream, condition) =>
-      engine.publish(path, change, type, bytes, stream, ...condition),
-    create: (path, flags, type, history, ageMs, condition) => engine.create(path, flags, type, history, ageMs, condition),
-    openStream: () => engine.open_stream(),
-    closeStream: (id) => engine.close_stream(id),
-    fetch: (selector, history, limit) => engine.fetch(selector, ...(history ?? ([0, 0n] as const)), limit),
-    cancelFetch: (id) => engine.cancel_fetch(id),
-    replica: (path) => engine.replica(path),
-    replicas: (selector) => engine.replicas(selector),
-    signal: (hint) => engine.signal(hint),
-    ping: () => engine.ping(),
-    statistics: () => engine.statistics(),
-    principal: () => engine.principal(),
-    provide: (question, credentials, problem) => engine.provide(question, credentials, problem),
-    export: (maxBytes) => engine.export(maxBytes),
-    import: (bytes) => engine.import(bytes),
-  };
 }

@@ -1,4 +1,4 @@
-import init, { Engine, describe_code } from "./wasm/outpour_wasm.js";
+import { Boundary } from "./boundary.js";
 import { Codes, errorOf } from "./errors.js";
 import type { Module } from "./engine.js";
 
@@ -18,11 +18,25 @@ export function loadModule(find: () => ModuleSource | Promise<ModuleSource>): Pr
 
 async function load(find: () => ModuleSource | Promise<ModuleSource>): Promise<Module> {
   try {
-    await init({ module_or_path: await find() });
-    return { Engine, describeCode: describe_code };
+    const boundary = new Boundary();
+    boundary.attach(await instantiate(await find(), boundary.imports));
+    return boundary;
   } catch (cause) {
     throw errorOf(Codes.moduleFailed, adviceOn(cause), undefined, cause);
   }
+}
+
+async function instantiate(source: ModuleSource, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> {
+  if (source instanceof WebAssembly.Module) return WebAssembly.instantiate(source, imports);
+  const found = typeof source === "string" || source instanceof URL ? await fetch(source) : source;
+  if (!("headers" in found)) return (await WebAssembly.instantiate(found, imports)).instance;
+  if (!found.ok) throw new Error(`${found.status} ${found.url}`);
+  // Compiled while it is loaded, if the server names its type.
+  const isTyped = found.headers.get("Content-Type")?.startsWith("application/wasm") === true;
+  const { instance } = isTyped
+    ? await WebAssembly.instantiateStreaming(found, imports)
+    : await WebAssembly.instantiate(await found.arrayBuffer(), imports);
+  return instance;
 }
 
 function adviceOn(cause: unknown): string {

@@ -1,5 +1,5 @@
 import { statisticsOf, type ConnectionState, type Statistics } from "./connection.js";
-import { Change, Hint, startEngine, type Condition, type Engine, type EngineSettings, type Module } from "./engine.js";
+import { Change, Hint, type Condition, type Engine, type EngineSettings, type Module } from "./engine.js";
 import { Codes, errorOf, learnCodes, OutpourError } from "./errors.js";
 import { watchPage } from "./lifecycle.js";
 import { asyncDispose, defer, Listeners, onAbort, report, type Deferred } from "./listeners.js";
@@ -102,7 +102,7 @@ export class Session {
         throw errorOf(Codes.badOptions, "There is no WebSocket here: install the package `ws`, or pass one as the option `WebSocket`.");
       }
       if (this.#over !== undefined) return;
-      const engine = startEngine(module, settingsOf(endpoints, this.#options), found, () =>
+      const engine = module.start(settingsOf(endpoints, this.#options), found, () =>
         queueMicrotask(() => this.#drain()),
       );
       const store = storeOf(this.#options.store, endpoints);

@@ -85,6 +85,11 @@ export function codeOf(type: ValueType): number {
   return TYPES.indexOf(type);
 }
 
+/** @internal Text as UTF-8. */
+export function encodeText(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
 /** @internal Text out of UTF-8. */
 export function decodeText(bytes: Uint8Array): string {
   return decoder.decode(bytes);

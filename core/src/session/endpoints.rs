@@ -170,22 +170,34 @@ impl Address {
             (_, Some(rest)) => (true, rest),
             _ => return None,
         };
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) || text.contains(['@', '#', '\\']) {
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'@' | b'#' | b'\\')) {
             return None;
         }
-        let authority = rest.split(['/', '?']).next()?;
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(bracketed) => bracketed.split_once(']')?,
-            None => authority.split_at_checked(authority.find(':').unwrap_or(authority.len()))?,
+        let (authority, _) = split_at_byte(rest, |byte| matches!(byte, b'/' | b'?'));
+        let bracketed = authority.strip_prefix("[");
+        let (host, port) = match bracketed {
+            Some(bracketed) => {
+                let (host, port) = split_at_byte(bracketed, |byte| byte == b']');
+                (host, port.strip_prefix("]")?)
+            }
+            None => split_at_byte(authority, |byte| byte == b':'),
         };
-        let is_address = authority.starts_with('[');
-        let sound = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte) || is_address && byte == b':';
-        let port_is_sound = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+        let sound = |byte: u8| match byte {
+            b'.' | b'-' | b'_' => true,
+            b':' => bracketed.is_some(),
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        let port_is_sound = port.is_empty() || port.strip_prefix(":").is_some_and(|port| port.parse::<u16>().is_ok());
         if host.is_empty() || !host.bytes().all(sound) || !port_is_sound {
             return None;
         }
-        Some(Self { secure, host: host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase() })
+        Some(Self { secure, host: host.strip_suffix(".").unwrap_or(host).to_ascii_lowercase() })
     }
+}
+
+/// What stands before the first byte like this, an ASCII one, and the rest with it.
+fn split_at_byte(text: &str, is_sought: impl Fn(u8) -> bool) -> (&str, &str) {
+    text.split_at_checked(text.bytes().position(is_sought).unwrap_or(text.len())).unwrap_or((text, ""))
 }
 
 #[cfg(test)]

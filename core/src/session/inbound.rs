@@ -1,12 +1,12 @@
 //! What a gateway says, taken in frame by frame.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Session;
 use super::event::Event;
 use super::link::Phase;
+use crate::decimal::decimal;
 use crate::error::ErrorCode;
 use crate::position::{Partition, Version};
 use crate::time::Timestamp;
@@ -41,7 +41,8 @@ impl Session {
         self.statistics.bytes_in += message.len() as u64;
         self.note_heard(now);
         if message.len() > self.config.max_message {
-            let detail = format!("a message of {} bytes exceeds the limit of this client", message.len());
+            let detail =
+                ["a message of ", &decimal(message.len() as u64), " bytes exceeds the limit of this client"].concat();
             return self.fail(ErrorCode::MessageTooLarge, detail, now);
         }
         let connection = self.link.transport();
@@ -52,7 +53,9 @@ impl Session {
                     arriving.size = raw.body.len() + varint_len((raw.body.len() as u64) << 4);
                     GatewayFrame::decode(raw)
                 })
-                .map_err(|error| (ErrorCode::MalformedFrame, format!("a frame could not be decoded: {error}")))
+                .map_err(|error| {
+                    (ErrorCode::MalformedFrame, ["a frame could not be decoded: ", &error.describe()].concat())
+                })
                 .and_then(|frame| frame.map_or(Ok(()), |frame| self.handle_frame(frame, &mut arriving)));
             if let Err((code, detail)) = taken {
                 return self.fail(code, detail, now);
@@ -128,7 +131,7 @@ impl Session {
 
     fn handle_welcome(&mut self, welcome: Welcome<'_>, now: Timestamp) -> Result<(), Violation> {
         if welcome.major != PROTOCOL_MAJOR {
-            let detail = format!("the gateway speaks version {} of the protocol", welcome.major);
+            let detail = ["the gateway speaks version ", &decimal(welcome.major), " of the protocol"].concat();
             return Err((ErrorCode::UnsupportedVersion, detail));
         }
         if welcome.max_message < MIN_MESSAGE_BYTES as u64 {

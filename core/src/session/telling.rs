@@ -1,6 +1,5 @@
 //! What a gateway tells of topics, applied to their replicas and told to the application.
 
-use alloc::format;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -9,6 +8,7 @@ use super::event::{MissedEvents, Update, UpdateKind};
 use super::inbound::{Arriving, Violation, unexpected};
 use super::replicas::{KnownTopic, Numbered, TopicKey};
 use crate::check::{check, short_check};
+use crate::decimal::decimal;
 use crate::delta;
 use crate::error::ErrorCode;
 use crate::position::{TopicNumber, Version};
@@ -24,7 +24,9 @@ impl Session {
         match self.replicas.numbered(number) {
             Some(Numbered::Topic(key)) => Ok(Some(key)),
             Some(Numbered::Left(_)) => Ok(None),
-            None => Err((ErrorCode::UnknownTopic, format!("topic {} was never announced", number.0))),
+            None => {
+                Err((ErrorCode::UnknownTopic, ["topic ", &decimal(number.0.into()), " was never announced"].concat()))
+            }
         }
     }
 
@@ -47,11 +49,12 @@ impl Session {
         let key = match self.replicas.at(path.as_str()) {
             Some(key) => key,
             None => {
-                let too_many = |count| format!("the gateway told of {count} topics, more than the session may hold");
                 let subscriptions = self.subscriptions.selecting(path.as_str());
                 let (topics, numbers) = (self.replicas.len(), self.replicas.numbers());
                 if topics >= self.config.max_topics || numbers >= self.config.max_topics.saturating_mul(2) {
-                    return Err((ErrorCode::SessionTopics, too_many(numbers)));
+                    let count = decimal(numbers as u64);
+                    let detail = ["the gateway told of ", &count, " topics, more than the session may hold"].concat();
+                    return Err((ErrorCode::SessionTopics, detail));
                 }
                 if subscriptions.is_empty() {
                     // Of a subscription that has just ended.
@@ -96,7 +99,7 @@ impl Session {
         if check(value, version) != sum || !known.value_type.admits(value) {
             known.bad_snapshots += 1;
             if known.bad_snapshots >= MAX_BAD_SNAPSHOTS {
-                let detail = format!("the snapshots of {} fail their check", known.path);
+                let detail = ["the snapshots of ", known.path.as_str(), " fail their check"].concat();
                 return Err((ErrorCode::MalformedFrame, detail));
             }
             self.repair(key);

@@ -17,8 +17,11 @@ pub use gateway::{Ack, Announce, Fetched, GatewayFrame, Move, Refused, RequestRe
 pub use reader::{Frames, RawFrame};
 pub use varint::{MAX_VARINT_BYTES, read_varint, varint_len, write_varint};
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
+
+use crate::decimal::decimal;
 
 /// The major version spoken here. Peers of another major version can't be understood.
 pub const PROTOCOL_MAJOR: u64 = 1;
@@ -72,17 +75,28 @@ pub enum WireError {
     Trailing,
 }
 
+impl WireError {
+    /// What it says, put together without [`fmt`]: browsers would have to load that for it alone.
+    pub(crate) fn describe(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Truncated => "the bytes end before the frame does",
+            Self::Overlong => "a number is spelled longer than it must be or is out of range",
+            Self::NotUtf8 => "a text is not UTF-8",
+            Self::TooLong { field, limit } => {
+                return Cow::Owned(["the ", field, " is longer than ", &decimal(*limit as u64), " bytes"].concat());
+            }
+            Self::Unknown { field, number } => {
+                return Cow::Owned([&decimal(*number), " stands for no ", field].concat());
+            }
+            Self::Invalid { field } => return Cow::Owned(["the ", field, " is not valid"].concat()),
+            Self::Trailing => "bytes are left over after the last field",
+        })
+    }
+}
+
 impl fmt::Display for WireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated => f.write_str("the bytes end before the frame does"),
-            Self::Overlong => f.write_str("a number is spelled longer than it must be or is out of range"),
-            Self::NotUtf8 => f.write_str("a text is not UTF-8"),
-            Self::TooLong { field, limit } => write!(f, "the {field} is longer than {limit} bytes"),
-            Self::Unknown { field, number } => write!(f, "{number} stands for no {field}"),
-            Self::Invalid { field } => write!(f, "the {field} is not valid"),
-            Self::Trailing => f.write_str("bytes are left over after the last field"),
-        }
+        f.write_str(&self.describe())
     }
 }
 
