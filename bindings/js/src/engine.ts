@@ -1,6 +1,7 @@
 import type { Engine as WasmEngine } from "./wasm/outpour_wasm.js";
-import { readEvents, type EngineEvent } from "./records.js";
 import type { WebSocketConstructor } from "./options.js";
+import { readEvents, readReplicas, type EngineEvent, type Replica } from "./records.js";
+import { readUpdates, type Update } from "./updates.js";
 
 /** The WebAssembly module, loaded: what an entry of the package hands to a session. @internal */
 export interface Module {
@@ -23,7 +24,7 @@ export interface Engine {
   close(flushMs: number): void;
   free(): void;
   events(): EngineEvent[];
-  take(id: number, bytes: number): Uint8Array;
+  take<T>(id: number, bytes: number): Update<T>[];
   subscribe(selector: string, maxRate: number, from: readonly [number, bigint]): number;
   unsubscribe(id: number): void;
   publish(path: string, change: number, type: number, bytes: Uint8Array, stream: number, condition: Condition): number;
@@ -32,8 +33,8 @@ export interface Engine {
   closeStream(id: number): void;
   fetch(selector: string, history: readonly [number, bigint] | undefined, limit: number): number;
   cancelFetch(id: number): void;
-  replica(path: string): Uint8Array | undefined;
-  replicas(selector: string): Uint8Array | undefined;
+  replica<T>(path: string): Replica<T> | undefined;
+  replicas<T>(selector: string): Replica<T>[];
   signal(hint: number): void;
   ping(): void;
   statistics(): ArrayLike<number>;
@@ -41,6 +42,12 @@ export interface Engine {
   provide(question: number, credentials: Uint8Array | undefined, problem: string): void;
   export(maxBytes: number): Uint8Array;
   import(bytes: Uint8Array): number;
+}
+
+/** A conversation in this thread. @internal */
+export interface LocalEngine extends Engine {
+  /** What `take` gives, before it is read. */
+  takeBytes(id: number, bytes: number): Uint8Array;
 }
 
 /** What an engine is set up with. @internal */
@@ -58,7 +65,7 @@ export function startEngine(
   settings: EngineSettings,
   WebSocket: WebSocketConstructor,
   ready: () => void,
-): Engine {
+): LocalEngine {
   const random = crypto.getRandomValues(new Uint8Array(24));
   const figures = Float64Array.from(settings.figures);
   const { endpoints, agent, flags } = settings;
@@ -68,7 +75,8 @@ export function startEngine(
     close: (flushMs) => engine.close(flushMs),
     free: () => engine.free(),
     events: () => readEvents(engine.records()),
-    take: (id, bytes) => engine.take(id, bytes),
+    take: (id, bytes) => readUpdates(engine.take(id, bytes)),
+    takeBytes: (id, bytes) => engine.take(id, bytes),
     subscribe: (selector, maxRate, from) => engine.subscribe(selector, maxRate, ...from),
     unsubscribe: (id) => engine.unsubscribe(id),
     publish: (path, change, type, bytes, stream, condition) =>
@@ -78,8 +86,8 @@ export function startEngine(
     closeStream: (id) => engine.close_stream(id),
     fetch: (selector, history, limit) => engine.fetch(selector, ...(history ?? ([0, 0n] as const)), limit),
     cancelFetch: (id) => engine.cancel_fetch(id),
-    replica: (path) => engine.replica(path),
-    replicas: (selector) => engine.replicas(selector),
+    replica: <T>(path: string) => readReplicas<T>(engine.replica(path))[0],
+    replicas: (selector) => readReplicas(engine.replicas(selector)),
     signal: (hint) => engine.signal(hint),
     ping: () => engine.ping(),
     statistics: () => engine.statistics(),

@@ -228,8 +228,9 @@ class HeldReplica<T> implements Replica<T> {
   }
 }
 
-/** @internal Reads a buffer of replicas. */
-export function readReplicas<T>(bytes: Uint8Array): Replica<T>[] {
+/** @internal Reads a buffer of replicas, if there is one. */
+export function readReplicas<T>(bytes: Uint8Array | undefined): Replica<T>[] {
+  if (bytes === undefined) return [];
   const reader = new Reader(bytes);
   const replicas: Replica<T>[] = [];
   while (!reader.isDone) replicas.push(new HeldReplica<T>(reader));
