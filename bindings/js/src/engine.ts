@@ -9,12 +9,6 @@ export interface Module {
   readonly describeCode: (code: number) => string | undefined;
 }
 
-/** A change to a topic, as the module numbers them. @internal */
-export const Change = { set: 0, append: 1, stream: 2, jsonPatch: 3, mergePatch: 4, remove: 5 } as const;
-
-/** A hint of the platform, as the module numbers them. @internal */
-export const Hint = { networkUp: 0, networkDown: 1, resumed: 2, suspending: 3 } as const;
-
 /** When a change may be made, as the module numbers it, and the version for the last one. @internal */
 export type Condition = readonly [kind: 0 | 1 | 2, version: bigint];
 

@@ -1,6 +1,7 @@
-import { Change, type Condition, type Engine } from "./engine.js";
-import { Codes, errorOf } from "./errors.js";
+import type { Condition, Engine } from "./engine.js";
+import { errorOf } from "./errors.js";
 import { defer, onAbort, type Deferred } from "./listeners.js";
+import { Change, Codes } from "./numbers.js";
 import type { ConnectOptions, PublishOptions } from "./options.js";
 import type { EngineEvent } from "./records.js";
 import { codeOf, Value } from "./values.js";

@@ -1,10 +1,11 @@
 import { statisticsOf, type ConnectionState, type Statistics } from "./connection.js";
-import { Change, Hint, type Engine } from "./engine.js";
-import { Codes, errorOf, OutpourError } from "./errors.js";
+import type { Engine } from "./engine.js";
+import { errorOf, OutpourError } from "./errors.js";
 import { Fetching, type Fetched } from "./fetching.js";
 import { checkCall, launch, type Platform } from "./launch.js";
 import { watchPage } from "./lifecycle.js";
 import { asyncDispose, defer, Listeners, onAbort, report } from "./listeners.js";
+import { Change, Codes, Hint } from "./numbers.js";
 import type {
   ConnectOptions,
   FetchOptions,

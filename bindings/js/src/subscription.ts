@@ -1,6 +1,7 @@
 import { errorOf, type OutpourError } from "./errors.js";
 import type { Engine } from "./engine.js";
 import { asyncDispose, defer, Listeners, onAbort } from "./listeners.js";
+import { Codes } from "./numbers.js";
 import { historyOf, type SubscribeOptions } from "./options.js";
 import type { Update } from "./updates.js";
 
@@ -149,7 +150,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
     try {
       from = historyOf(this.#options.from ?? "live");
     } catch (cause) {
-      this.fail(errorOf(4113, "`from.after` is a version: a decimal number.", undefined, cause));
+      this.fail(errorOf(Codes.badOptions, "`from.after` is a version: a decimal number.", undefined, cause));
       return undefined;
     }
     const id = engine.subscribe(this.selector, this.#options.maxRate ?? 0, from);
@@ -191,7 +192,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
     if (engine !== undefined) engine.unsubscribe(this.#id);
     // In the constructor a signal that was aborted already ends it before there is anything to stop.
     queueMicrotask(() => this.#stopListening());
-    this.#ready.reject(ending.error ?? errorOf(4000));
+    this.#ready.reject(ending.error ?? errorOf(Codes.closed));
     this.#closed.resolve(ending.error);
     this.#ended(this);
     this.#wake?.();
@@ -211,7 +212,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
   }
 
   async #next(): Promise<Update<T>[] | undefined> {
-    if (!this.#listeners.isEmpty) throw errorOf(4113, "A subscription with a listener can't be iterated.");
+    if (!this.#listeners.isEmpty) throw errorOf(Codes.badOptions, "A subscription with a listener can't be iterated.");
     for (;;) {
       if (this.#left.length > 0) return this.#left.splice(0);
       if (this.#ending !== undefined) {

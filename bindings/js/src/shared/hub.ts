@@ -1,6 +1,6 @@
 import type { Engine, EngineSettings, LocalEngine } from "../engine.js";
-import { Codes } from "../errors.js";
 import { report } from "../listeners.js";
+import { Codes } from "../numbers.js";
 import type { EngineEvent } from "../records.js";
 import type { Keeper } from "../store.js";
 import { Member } from "./member.js";

@@ -1,4 +1,3 @@
-import { learnCodes } from "../errors.js";
 import type { SharedWorkerSource } from "../options.js";
 import { VERSION, type Hello, type Report, type Request, type Welcome } from "./messages.js";
 
@@ -9,6 +8,8 @@ const ANSWER_MS = 15_000;
 export interface Link {
   /** Resolves when the worker has died. */
   readonly gone: Promise<void>;
+  /** What there is to say of each code of errors. */
+  readonly codes: ReadonlyMap<number, string>;
   post(request: Request): void;
   listen(listener: (report: Report) => void): void;
   /** Ends what the worker does for the tab. */
@@ -43,13 +44,13 @@ export async function openLink(source: SharedWorkerSource, hello: Omit<Hello, "v
     throw error;
   }
   const { codes, lock: life } = welcome;
-  learnCodes((code) => codes.get(code));
   // A worker says nothing when it dies, but what it holds is free then.
   const gone = new Promise<void>((resolve) => {
     locks.request(life, { mode: "shared", signal: watching.signal }, () => resolve()).catch(() => {});
   });
   return {
     gone,
+    codes,
     post: (request) => port.postMessage(request),
     listen: (listener) => (port.onmessage = ({ data }: MessageEvent<Report>) => listener(data)),
     leave,

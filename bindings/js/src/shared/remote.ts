@@ -1,22 +1,22 @@
-import { Hint, type Condition, type Engine } from "../engine.js";
-import { Codes } from "../errors.js";
+import type { Condition, Engine } from "../engine.js";
+import { Codes, Hint } from "../numbers.js";
 import type { EngineEvent, MissedEvents, Replica } from "../records.js";
-import { readUpdates, Update } from "../updates.js";
+import type { Update } from "../updates.js";
 import { FollowedTopics } from "./followed.js";
 import type { Link } from "./link.js";
 import type { Report, Request } from "./messages.js";
 import { Mirror } from "./mirror.js";
+import type { Library } from "./tab.js";
 
 /** How long until a worker that could not be reached again is tried anew, in milliseconds. */
 const RETRY_MS = 2000;
 /** As many publishes may wait for their verdict, unless the session was told otherwise. */
 const MOST_PUBLISHES = 10_000;
-/** The verdict on a publish that the tab did not stay for. */
-const CONNECTION_LOST = 4301;
 
 /** What an engine in a worker that tabs share is, to one of them. */
 export class RemoteEngine implements Engine {
   readonly #open: () => Promise<Link>;
+  readonly #library: Library;
   readonly #ready: () => void;
   readonly #mostPublishes: number;
   readonly #mirror = new Mirror();
@@ -39,8 +39,9 @@ export class RemoteEngine implements Engine {
   #principal = "";
 
   /** `link` is the first one; `open` makes those that follow. */
-  constructor(link: Link, open: () => Promise<Link>, ready: () => void, mostPublishes: number | undefined) {
+  constructor(link: Link, open: () => Promise<Link>, library: Library, ready: () => void, mostPublishes: number | undefined) {
     this.#open = open;
+    this.#library = library;
     this.#ready = ready;
     this.#mostPublishes = mostPublishes || MOST_PUBLISHES;
     this.#use(link);
@@ -192,7 +193,7 @@ export class RemoteEngine implements Engine {
       link = await this.#open();
     } catch (error) {
       if (this.#isFreed || this.#isAway) return;
-      this.#tell({ kind: "disconnected", code: CONNECTION_LOST, detail: String(error), retryInMs: RETRY_MS });
+      this.#tell({ kind: "disconnected", code: Codes.connectionLost, detail: String(error), retryInMs: RETRY_MS });
       return void setTimeout(() => {
         if (!this.#isFreed && !this.#isAway && this.#link === undefined) void this.#attach();
       }, RETRY_MS);
@@ -222,7 +223,7 @@ export class RemoteEngine implements Engine {
       if (this.#link !== link) return;
       // The worker has died: the next one goes on.
       this.#leave();
-      this.#tell({ kind: "disconnected", code: CONNECTION_LOST, detail: "The shared worker has ended.", retryInMs: 0 });
+      this.#tell({ kind: "disconnected", code: Codes.connectionLost, detail: "The shared worker has ended.", retryInMs: 0 });
       void this.#attach();
     });
   }
@@ -234,10 +235,10 @@ export class RemoteEngine implements Engine {
     this.#leftAt = performance.now();
     link?.leave();
     if (this.#publishes.size === 0) return;
-    // The worker makes these changes all the same, but nobody is there to be told.
+    // The verdict on these is not known: the worker makes the changes all the same, but nobody is there to be told.
     const tickets = [...this.#publishes];
     this.#publishes.clear();
-    this.#tell(...tickets.map((ticket) => ({ kind: "settled", ticket, code: CONNECTION_LOST, version: "0" }) as const));
+    this.#tell(...tickets.map((ticket) => ({ kind: "settled", ticket, code: Codes.connectionLost, version: "0" }) as const));
   }
 
   #hear({ updates, events, statistics, principal }: Report): void {
@@ -247,7 +248,7 @@ export class RemoteEngine implements Engine {
       const followed = this.#followed.get(id);
       if (followed === undefined) continue;
       followed.isLent = true;
-      const told = readUpdates(batch);
+      const told = this.#library.readUpdates(batch);
       if (this.#returning?.ids.has(id) === true) {
         for (const { kind, path, sequence, last } of told) {
           if (kind === "gap") this.#returning.missed.push({ path, first: sequence, last });
@@ -302,8 +303,6 @@ export class RemoteEngine implements Engine {
   }
 
   #confirm(id: number): void {
-    const removed = (path: string): Update =>
-      new Update("removed", path, "json", new Uint8Array(), 0n, 0, 0, false, "", 0);
-    if (this.#followed.get(id)?.confirm(removed) === true) this.#events.push({ kind: "readable", id });
+    if (this.#followed.get(id)?.confirm(this.#library.removal) === true) this.#events.push({ kind: "readable", id });
   }
 }

@@ -1,12 +1,22 @@
 import type { Engine, EngineSettings } from "../engine.js";
+import type { learnCodes } from "../errors.js";
 import type { ConnectOptions } from "../options.js";
+import type { readUpdates, removal } from "../updates.js";
 import { openLink } from "./link.js";
 import { RemoteEngine } from "./remote.js";
+
+/** What is handed over rather than imported, so that bundlers leave what every page loads in one piece. */
+export interface Library {
+  readonly learnCodes: typeof learnCodes;
+  readonly readUpdates: typeof readUpdates;
+  readonly removal: typeof removal;
+}
 
 /** The engine that tabs share; `undefined` where there can't be one, so that the tab needs one of its own. */
 export async function shareEngine(
   settings: EngineSettings,
   options: ConnectOptions,
+  library: Library,
   ready: () => void,
 ): Promise<Engine | undefined> {
   const { shared, store, credentials, queue } = options;
@@ -22,7 +32,9 @@ export async function shareEngine(
   };
   const open = (): ReturnType<typeof openLink> => openLink(shared, hello);
   try {
-    return new RemoteEngine(await open(), open, ready, queue?.maxCount);
+    const link = await open();
+    library.learnCodes((code) => link.codes.get(code));
+    return new RemoteEngine(link, open, library, ready, queue?.maxCount);
   } catch (error) {
     // The session is the tab's own then, which it says: whoever builds the page may want to know why.
     console.warn("outpour: the connection is not shared.", error);
