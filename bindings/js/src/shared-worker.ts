@@ -11,7 +11,7 @@ import type { Member } from "./shared/member.js";
 import { VERSION, type Hello, type Request, type Welcome } from "./shared/messages.js";
 import { Keeper, storeOf } from "./store.js";
 
-const hubs = new Map<string, Hub>();
+const hubs = new Map<string, Promise<Hub>>();
 
 /** Held for as long as the worker lives, so that tabs notice its end. */
 const lock = `outpour:worker:${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
@@ -20,17 +20,26 @@ const holding = new Promise<void>((held) => {
 });
 
 /** The tab's hub: the one of its audience, or a new one. */
-async function hubOf({ audience, settings, store }: Hello): Promise<Hub> {
-  const module = await loadModule(() => new URL("./outpour.wasm", import.meta.url));
-  const held = hubs.get(audience);
+function hubOf(hello: Hello): Promise<Hub> {
+  const held = hubs.get(hello.audience);
   if (held !== undefined) return held;
-  const place = storeOf(store, settings.endpoints);
-  const start: ConstructorParameters<typeof Hub>[0] = (settings, ready) => startEngine(module, settings, WebSocket, ready);
-  const hub: Hub = new Hub(start, settings, place === undefined ? undefined : new Keeper(place), () => {
-    if (hubs.get(audience) === hub) hubs.delete(audience);
-  });
-  hubs.set(audience, hub);
-  void hub.connect(settings.endpoints.join(" ")).catch(report);
+  const forget = (): void => {
+    if (hubs.get(hello.audience) === hub) hubs.delete(hello.audience);
+  };
+  const hub = startHub(hello, forget);
+  hubs.set(hello.audience, hub);
+  hub.catch(forget);
+  return hub;
+}
+
+async function startHub({ settings, store }: Hello, ended: () => void): Promise<Hub> {
+  const module = await loadModule(() => new URL("./outpour.wasm", import.meta.url));
+  const { endpoints } = settings;
+  const place = storeOf(store, endpoints);
+  const keeper = place === undefined ? undefined : new Keeper(place);
+  const hub = new Hub((ready) => startEngine(module, settings, WebSocket, ready), keeper, ended);
+  // What is stored is there before anything is asked for.
+  await hub.connect(endpoints.join(" "));
   return hub;
 }
 

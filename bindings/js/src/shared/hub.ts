@@ -1,4 +1,4 @@
-import type { Engine, EngineSettings, LocalEngine } from "../engine.js";
+import type { Engine, LocalEngine } from "../engine.js";
 import { report } from "../listeners.js";
 import { Codes } from "../numbers.js";
 import type { EngineEvent } from "../records.js";
@@ -16,7 +16,7 @@ const CREDENTIALS_MS = 10_000;
 const MOST_WAITING = 10_000;
 
 /** Starts the engine of a hub. */
-export type StartEngine = (settings: EngineSettings, ready: () => void) => LocalEngine;
+export type StartEngine = (ready: () => void) => LocalEngine;
 
 /** One connection, and the tabs that share it. */
 export class Hub {
@@ -32,12 +32,12 @@ export class Hub {
   #questionTimer: ReturnType<typeof setTimeout> | undefined;
   /** Where the connection stands. */
   #state: EngineEvent = { kind: "connecting", attempt: 1 };
-  #grace: ReturnType<typeof setTimeout> | undefined;
+  #lastLeft: Member | undefined;
   #isDraining = false;
   #isOver = false;
 
-  constructor(start: StartEngine, settings: EngineSettings, keeper: Keeper | undefined, ended: () => void) {
-    this.#engine = start(settings, () => queueMicrotask(() => this.#drain()));
+  constructor(start: StartEngine, keeper: Keeper | undefined, ended: () => void) {
+    this.#engine = start(() => queueMicrotask(() => this.#drain()));
     this.#keeper = keeper;
     this.#ended = ended;
   }
@@ -50,7 +50,6 @@ export class Hub {
 
   /** A tab comes. */
   join(port: MessagePort, { waits }: Hello): Member {
-    clearTimeout(this.#grace);
     const member = new Member(port, this.#engine, waits);
     this.#members.add(member);
     member.note(this.#state);
@@ -59,14 +58,13 @@ export class Hub {
     return member;
   }
 
-  /** A tab goes: what was its own ends. The last one leaves the connection to whoever comes within the time of grace. */
+  /**
+   * A tab goes: what was its own ends. What the last one followed is held for the time of grace, for whoever comes in its
+   * place.
+   */
   leave(member: Member): void {
     if (!this.#members.delete(member) || this.#isOver) return;
     this.#guard((engine) => {
-      for (const id of member.subscriptions.values()) {
-        this.#followers.delete(id);
-        engine.unsubscribe(id);
-      }
       for (const id of member.streams.values()) engine.closeStream(id);
       for (const [id, [asker]] of this.#fetches) {
         if (asker !== member) continue;
@@ -75,9 +73,22 @@ export class Hub {
       }
     });
     if (this.#question?.asked === member) this.#ask();
-    if (this.#members.size > 0) return;
+    if (this.#members.size > 0) return this.#unfollow(member);
     this.#keeper?.write();
-    this.#grace = setTimeout(() => this.#end(), GRACE_MS);
+    this.#lastLeft = member;
+    setTimeout(() => {
+      if (this.#members.size === 0 && this.#lastLeft === member) this.#end();
+      else this.#unfollow(member);
+    }, GRACE_MS);
+  }
+
+  #unfollow(member: Member): void {
+    this.#guard((engine) => {
+      for (const id of member.subscriptions.values()) {
+        this.#followers.delete(id);
+        engine.unsubscribe(id);
+      }
+    });
   }
 
   /** A tab asks for something. */
@@ -289,7 +300,6 @@ export class Hub {
       this.#pump(member);
     }
     this.#isOver = true;
-    clearTimeout(this.#grace);
     clearTimeout(this.#questionTimer);
     this.#ended();
     void this.#release();
