@@ -3,7 +3,7 @@ import { errorOf, learnCodes } from "./errors.js";
 import { Codes } from "./numbers.js";
 import type { ConnectOptions, WebSocketConstructor } from "./options.js";
 import { Keeper, storeOf } from "./store.js";
-import { readUpdates, removal } from "./updates.js";
+import { readUpdates, Update } from "./updates.js";
 
 /** Where a module and a `WebSocket` come from: what the entries of the package differ in. @internal */
 export interface Platform {
@@ -31,7 +31,7 @@ export async function launch(
   if (options.shared !== undefined) {
     // A page that does not share a connection does not load what that takes; one that can't load it has its own.
     const sharing = await import("./shared/tab.js").catch(() => undefined);
-    const engine = await sharing?.shareEngine(settings, options, { learnCodes, readUpdates, removal }, ready);
+    const engine = await sharing?.shareEngine(settings, options, { learnCodes, readUpdates, Update }, ready);
     if (engine !== undefined) return { engine, isShared: true, keeper: undefined };
   }
   const [module, found] = await Promise.all([platform.load(), options.WebSocket ?? platform.webSocket()]);

@@ -218,7 +218,7 @@ export class Session {
     return this.#guard(() => this.#engine?.replicas<T>(selector)) ?? [];
   }
 
-  /** What has been counted since the session began. */
+  /** What has been counted since the session began. Of a connection that tabs share: what was known when it was last asked for. */
   statistics(): Statistics {
     return statisticsOf(this.#guard(() => this.#engine?.statistics()) ?? []);
   }

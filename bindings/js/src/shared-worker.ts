@@ -74,6 +74,7 @@ async function welcome(port: MessagePort, hello: Hello): Promise<void> {
     hub.leave(member);
     port.close();
   };
+  if (isGone) return leave();
   for (const request of requests.splice(0)) hub.handle(member, request);
   port.onmessage = ({ data }: MessageEvent<Request>) => (data[0] === "leave" ? leave() : hub.handle(member, data));
 }

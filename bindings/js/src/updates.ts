@@ -125,10 +125,6 @@ export function readUpdates<T>(buffer: Uint8Array): Update<T>[] {
   return updates;
 }
 
-/** @internal A topic is there no longer. */
-export function removal(path: string): Update {
-  return new Update("removed", path, "json", new Uint8Array(), 0n, 0, 0, false, "", 0);
-}
 
 /** @internal */
 export function hex(bytes: Uint8Array): string {

@@ -15,6 +15,9 @@ const CREDENTIALS_MS = 10_000;
 /** The most publishes that wait for room in the queue. */
 const MOST_WAITING = 10_000;
 
+/** From now on. */
+const LIVE = [1, 0n] as const;
+
 /** Starts the engine of a hub. */
 export type StartEngine = (ready: () => void) => LocalEngine;
 
@@ -101,8 +104,9 @@ export class Hub {
   #do(engine: Engine, member: Member, request: Request): void {
     switch (request[0]) {
       case "subscribe": {
-        const [, name, selector, maxRate, from] = request;
-        const id = engine.subscribe(selector, maxRate, from);
+        const [, name, selector, maxRate] = request;
+        // The gateway tells a topic once, to whichever tab was first: of past events a tab asks by itself.
+        const id = engine.subscribe(selector, maxRate, LIVE);
         if (id < 0) return member.note({ kind: "refused", id: name, code: -id });
         member.follow(name, id);
         return void this.#followers.set(id, member);

@@ -21,7 +21,7 @@ export interface Hello {
 /** What a tab asks for. Numbers are the tab's own. */
 export type Request =
   | readonly [ask: "hello", hello: Hello]
-  | readonly [ask: "subscribe", id: number, selector: string, maxRate: number, from: readonly [number, bigint]]
+  | readonly [ask: "subscribe", id: number, selector: string, maxRate: number]
   | readonly [ask: "unsubscribe", id: number]
   | readonly [ask: "publish", ticket: number, path: string, change: number, type: number, bytes: Uint8Array, stream: number, condition: Condition]
   | readonly [ask: "create", ticket: number, path: string, flags: number, type: number, history: number, historyAgeMs: number, condition: number]

@@ -10,6 +10,8 @@ import type { Library } from "./tab.js";
 
 /** How long until a worker that could not be reached again is tried anew, in milliseconds. */
 const RETRY_MS = 2000;
+/** The most past events that a subscription begins with. */
+const MOST_PAST_EVENTS = 100_000;
 /** As many publishes may wait for their verdict, unless the session was told otherwise. */
 const MOST_PUBLISHES = 10_000;
 
@@ -24,19 +26,22 @@ export class RemoteEngine implements Engine {
   readonly #streams = new Set<number>();
   readonly #publishes = new Set<number>();
   readonly #fetches = new Map<number, Request>();
+  /** Fetches of past events, by the subscription that is told of them. */
+  readonly #histories = new Map<number, number>();
   /** Publishes that were made without a worker. */
   #unsent: Request[] = [];
   #link: Link | undefined;
   #isAway = false;
   #isFreed = false;
   #wasLost = false;
-  /** After the tab was away: since when, what it still has to hear of, and what it missed. */
-  #returning: { since: number; ids: Set<number>; missed: MissedEvents[] } | undefined;
+  /** After the tab was away: since when, and which subscriptions have yet to hear of it. */
+  #returning: { since: number; ids: Set<number> } | undefined;
   #leftAt = 0;
   #last = 0;
   #events: EngineEvent[] = [];
   #statistics: ArrayLike<number> = [];
   #principal = "";
+  #epoch = "";
 
   /** `link` is the first one; `open` makes those that follow. */
   constructor(link: Link, open: () => Promise<Link>, library: Library, ready: () => void, mostPublishes: number | undefined) {
@@ -76,14 +81,16 @@ export class RemoteEngine implements Engine {
 
   subscribe(selector: string, maxRate: number, from: readonly [number, bigint]): number {
     const id = ++this.#last;
-    this.#followed.set(id, new FollowedTopics(selector, maxRate, from, this.#mirror));
-    this.#post(["subscribe", id, selector, maxRate, from]);
+    const followed = new FollowedTopics(selector, maxRate, from, this.#mirror, this.#library.Update);
+    this.#followed.set(id, followed);
+    this.#follow(id, followed);
     return id;
   }
 
   unsubscribe(id: number): void {
     this.#followed.get(id)?.end();
     if (this.#followed.delete(id)) this.#post(["unsubscribe", id]);
+    for (const [fetch, subscription] of this.#histories) if (subscription === id) this.cancelFetch(fetch);
     this.#returned(id);
   }
 
@@ -115,6 +122,7 @@ export class RemoteEngine implements Engine {
   }
 
   cancelFetch(id: number): void {
+    this.#histories.delete(id);
     if (this.#fetches.delete(id)) this.#post(["cancelFetch", id]);
   }
 
@@ -167,6 +175,12 @@ export class RemoteEngine implements Engine {
     return 0;
   }
 
+  #follow(id: number, followed: FollowedTopics): void {
+    this.#post(["subscribe", id, followed.selector, followed.maxRate]);
+    const history = followed.history();
+    if (history !== undefined) this.#histories.set(this.fetch(followed.selector, history, MOST_PAST_EVENTS), id);
+  }
+
   #publish(request: (ticket: number) => Request): number {
     if (this.#publishes.size + this.#unsent.length >= this.#mostPublishes) return -Codes.queueFull;
     const ticket = ++this.#last;
@@ -201,12 +215,14 @@ export class RemoteEngine implements Engine {
     if (this.#isFreed || this.#isAway || this.#link !== undefined) return link.leave();
     this.#use(link);
     for (const id of this.#streams) this.#post(["openStream", id]);
-    this.#returning = { since: this.#leftAt, ids: new Set(this.#followed.keys()), missed: [] };
+    this.#returning = { since: this.#leftAt, ids: new Set(this.#followed.keys()) };
+    for (const fetch of this.#histories.keys()) this.#fetches.delete(fetch);
+    this.#histories.clear();
+    for (const request of this.#fetches.values()) this.#post(request);
     for (const [id, followed] of this.#followed) {
       followed.revisit();
-      this.#post(["subscribe", id, followed.selector, followed.maxRate, followed.from]);
+      this.#follow(id, followed);
     }
-    for (const request of this.#fetches.values()) this.#post(request);
     for (const request of this.#unsent.splice(0)) {
       this.#publishes.add(request[1] as number);
       this.#post(request);
@@ -248,13 +264,7 @@ export class RemoteEngine implements Engine {
       const followed = this.#followed.get(id);
       if (followed === undefined) continue;
       followed.isLent = true;
-      const told = this.#library.readUpdates(batch);
-      if (this.#returning?.ids.has(id) === true) {
-        for (const { kind, path, sequence, last } of told) {
-          if (kind === "gap") this.#returning.missed.push({ path, first: sequence, last });
-        }
-      }
-      if (followed.tell(told)) this.#events.push({ kind: "readable", id });
+      if (followed.tell(this.#library.readUpdates(batch))) this.#events.push({ kind: "readable", id });
     }
     for (const event of events) this.#note(event);
     this.#returned();
@@ -276,10 +286,17 @@ export class RemoteEngine implements Engine {
 
   #note(event: EngineEvent): void {
     if (event.kind === "settled") this.#publishes.delete(event.ticket);
-    else if (event.kind === "fetched") this.#fetches.delete(event.id);
-    else if (event.kind === "subscribed") this.#confirm(event.id);
-    else if (event.kind === "connected") this.#mirror.isLive ||= !this.#wasLost;
-    else if (event.kind === "resumed") {
+    else if (event.kind === "fetched") {
+      this.#fetches.delete(event.id);
+      if (this.#histories.has(event.id)) return this.#tellHistory(event);
+    } else if (event.kind === "subscribed") {
+      if (this.#followed.get(event.id)?.confirm() === true) this.#events.push({ kind: "readable", id: event.id });
+    } else if (event.kind === "refused") this.#forget(event.id);
+    else if (event.kind === "moved") this.#epoch = event.epoch;
+    else if (event.kind === "connected") {
+      this.#epoch = event.epoch;
+      this.#mirror.isLive ||= !this.#wasLost;
+    } else if (event.kind === "resumed") {
       this.#mirror.isLive = true;
       this.#mirror.round++;
     } else if (event.kind === "disconnected" || event.kind === "suspended") {
@@ -294,15 +311,33 @@ export class RemoteEngine implements Engine {
   #returned(id?: number): void {
     const returning = this.#returning;
     if (returning === undefined) return;
-    if (id !== undefined) returning.ids.delete(id);
+    if (id !== undefined && this.#followed.get(id)?.isReturning !== true) returning.ids.delete(id);
     if (returning.ids.size > 0 || !this.#mirror.isLive) return;
     this.#returning = undefined;
-    const { since, missed } = returning;
+    const { since } = returning;
+    const missed = [...this.#followed.values()].flatMap((followed) =>
+      followed.missed.splice(0).map(({ path, sequence, last }): MissedEvents => ({ path, first: sequence, last })),
+    );
     const outcome = missed.length === 0 ? "complete" : "gaps";
     this.#tell({ kind: "resumed", resumption: { awayMs: performance.now() - since, outcome, missed, more: 0 } });
   }
 
-  #confirm(id: number): void {
-    if (this.#followed.get(id)?.confirm(this.#library.removal) === true) this.#events.push({ kind: "readable", id });
+  #tellHistory({ id, code, items }: EngineEvent & { kind: "fetched" }): void {
+    const subscription = this.#histories.get(id) ?? 0;
+    this.#histories.delete(id);
+    const followed = this.#followed.get(subscription);
+    if (followed === undefined) return;
+    if (code !== 0) {
+      // Without its past a subscription would lack events, and nobody would know.
+      this.#post(["unsubscribe", subscription]);
+      this.#forget(subscription);
+      this.#events.push({ kind: "refused", id: subscription, code });
+    } else if (followed.tellHistory(items, this.#epoch)) this.#events.push({ kind: "readable", id: subscription });
+    this.#returned(subscription);
+  }
+
+  #forget(id: number): void {
+    this.#followed.get(id)?.end();
+    this.#followed.delete(id);
   }
 }

@@ -1,7 +1,7 @@
 import type { Engine, EngineSettings } from "../engine.js";
 import type { learnCodes } from "../errors.js";
 import type { ConnectOptions } from "../options.js";
-import type { readUpdates, removal } from "../updates.js";
+import type { readUpdates, Update } from "../updates.js";
 import { openLink } from "./link.js";
 import { RemoteEngine } from "./remote.js";
 
@@ -9,7 +9,7 @@ import { RemoteEngine } from "./remote.js";
 export interface Library {
   readonly learnCodes: typeof learnCodes;
   readonly readUpdates: typeof readUpdates;
-  readonly removal: typeof removal;
+  readonly Update: typeof Update;
 }
 
 /** The engine that tabs share; `undefined` where there can't be one, so that the tab needs one of its own. */

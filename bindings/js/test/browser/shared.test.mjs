@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "outpour";
-import { endAll, importPackage, launch, openPage, startGateway, startProxy, startSite } from "./chromium.mjs";
+import { endAll, launch, openPage, startGateway, startProxy, startSite } from "./chromium.mjs";
 
 const SHARED = "/outpour/shared-worker.js";
 
@@ -135,6 +135,67 @@ test("a network that is cut is taken up by both tabs over one connection", async
   assert.match(await waiting, /^\d+$/);
   assert.ok(proxy.accepted > before);
   assert.equal(proxy.connections, 1);
+  await end();
+});
+
+test("update streams, conditions and publishes that wait for room work as in a session of one's own", async () => {
+  const { proxy, pages: [page], end } = await openTabs(1);
+  await join(page, proxy.url, "stream/*", { queue: { maxCount: 5, whenFull: "wait" } });
+  const told = await page.evaluate(async () => {
+    const stream = session.updateStream("stream/a");
+    const text = "s".repeat(5000);
+    for (let n = 0; n < 20; n++) await stream.set(text + n);
+    stream.close();
+    const many = await Promise.all(Array.from({ length: 50 }, (_, n) => session.set(`stream/${n}`, n)));
+    const aborted = await session.get("stream/a", { signal: AbortSignal.abort("no more") }).catch((reason) => reason);
+    const refused = session.subscribe("a//b");
+    const { reason } = await refused.closed;
+    const closed = session.subscribe("stream/*");
+    closed.close();
+    const events = [];
+    await session.append("stream/events", 1);
+    for await (const { value } of session.subscribe("stream/events", { from: "all" })) {
+      events.push(value);
+      if (value === 3) break;
+      await session.append("stream/events", value + 1);
+    }
+    return { versions: new Set(many.map(({ version }) => version)).size, aborted, reason, why: await closed.closed, events };
+  });
+  assert.deepEqual(told, { versions: 50, aborted: "no more", reason: "bad-selector", why: undefined, events: [1, 2, 3] });
+  await page.waitForFunction(() => session.replicas("stream/*").length === 52 && session.replica("stream/a").value.endsWith("s19"));
+  assert.deepEqual(await page.evaluate(() => session.replicas("*/a").map(({ path }) => path)), ["stream/a"]);
+  await end();
+});
+
+test("credentials that are not taken end the sessions of all tabs, and nobody else's", async () => {
+  const tokens = new URL("tokens.toml", import.meta.url).pathname;
+  const guarded = await startGateway({ args: ["--config", tokens] });
+  const { pages, end } = await openTabs(2);
+  const ends = pages.map((page) =>
+    page.evaluate(
+      async ([url, shared]) => {
+        begin(url, { shared, credentials: "nobody's token" });
+        const waiting = session.set("a", 1).catch((error) => error.reason);
+        return { reason: (await session.closed).reason, waiting: await waiting, state: session.connection.state };
+      },
+      [guarded.url, SHARED],
+    ),
+  );
+  for (const told of await Promise.all(ends)) assert.deepEqual(told, { reason: "unauthenticated", waiting: "unauthenticated", state: "closed" });
+  await join(pages[0], guarded.url, "mine/**", { credentials: "a token of anna's" });
+  assert.equal(await pages[0].evaluate(() => session.shared), true);
+  await end();
+});
+
+test("a page loads what it needs: no module if it shares, no worker if it does not", async () => {
+  const { proxy, pages: [own, sharing], end } = await openTabs(2);
+  const asked = { own: [], sharing: [] };
+  own.on("request", (request) => asked.own.push(new URL(request.url()).pathname));
+  sharing.on("request", (request) => asked.sharing.push(new URL(request.url()).pathname));
+  await join(own, proxy.url, "loads/*", { shared: undefined });
+  await join(sharing, proxy.url, "loads/*");
+  assert.deepEqual(asked.own, ["/outpour/outpour.wasm"]);
+  assert.ok(!asked.sharing.includes("/outpour/outpour.wasm"));
   await end();
 });
 
