@@ -24,5 +24,7 @@ await build({
   platform: "neutral",
   loader: { ".wasm": "binary" },
 });
+// A worker is one file: it is started by whatever address it has.
+await build({ ...shared, entryPoints: ["src/shared-worker.ts"], platform: "neutral" });
 await build({ ...shared, entryPoints: ["src/node.ts"], platform: "node", external: ["ws"], minify: false });
 await copyFile(new URL("src/wasm/outpour.wasm", import.meta.url), new URL("dist/outpour.wasm", import.meta.url));

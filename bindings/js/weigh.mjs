@@ -35,11 +35,15 @@ function scripts(name, found = new Set()) {
 }
 
 const of = (...names) => names.map((name) => new URL(name, dist));
+/** What a page loads only if it shares a connection. */
+const [, sharing] = /import\("\.\/([^"]+\.js)"\)/.exec([...scripts("index.js")].map((name) => readFileSync(new URL(name, dist), "utf8")).join("\n"));
 const whole = weigh(of(...scripts("index.js"), "outpour.wasm"));
 console.log(`| ${"KiB".padEnd(44)} | ${"raw".padStart(8)} | ${"gzip".padStart(8)} | ${"brotli".padStart(8)} |`);
 console.log(`|${"-".repeat(46)}|---------:|---------:|---------:|`);
 row("outpour (module and API)", whole);
 row("  of which the module", weigh(of("outpour.wasm")));
+row("sharing between tabs, beside that, when used", weigh(of(sharing)));
+row("outpour/shared-worker, in the worker", weigh(of("shared-worker.js")));
 row("outpour/react, beside that", weigh(of("react.js")));
 
 const { gzip, brotli } = whole;

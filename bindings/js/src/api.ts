@@ -7,13 +7,16 @@ export type {
   FetchOptions,
   HistoryStart,
   PublishOptions,
+  SharedWorkerSource,
   SubscribeOptions,
   TopicProperties,
   WebSocketConstructor,
   WhenFull,
 } from "./options.js";
 export type { FetchedItem, MissedEvents, Replica, Resumption } from "./records.js";
-export { Session, type Acknowledgement, type Fetched, type UpdateStream } from "./session.js";
+export type { Acknowledgement, UpdateStream } from "./publishing.js";
+export type { Fetched } from "./fetching.js";
+export { Session } from "./session.js";
 export type { Store } from "./store.js";
 export { Subscription } from "./subscription.js";
 export { Update, type UpdateKind } from "./updates.js";

@@ -1,6 +1,7 @@
-import type { Condition, Engine, EngineSettings } from "./engine.js";
+import type { Condition, EngineSettings, LocalEngine } from "./engine.js";
 import type { WebSocketConstructor } from "./options.js";
-import { readEvents, type EngineEvent } from "./records.js";
+import { readEvents, readReplicas, type EngineEvent, type Replica } from "./records.js";
+import { readUpdates, type Update } from "./updates.js";
 import { decodeText, encodeText } from "./values.js";
 
 /** What the module exports: `wasm/src/engine.rs`, `exchange.rs` and `socket_events.rs` say what each does. */
@@ -45,7 +46,7 @@ const NONE = 0;
 
 /** The WebAssembly module, loaded and instantiated. @internal */
 export class Boundary {
-  readonly #engines = new Map<number, LocalEngine>();
+  readonly #engines = new Map<number, ModuleEngine>();
   #exports!: Exports;
 
   /** What the module imports: `wasm/src/platform.rs` says what each does. */
@@ -96,13 +97,13 @@ export class Boundary {
   readonly describeCode = (code: number): string => decodeText(this.read(this.#exports.describe_code(code)));
 
   /** An engine in this thread. @throws the number of the code of what is wrong with its settings. */
-  start({ endpoints, agent, flags, figures }: EngineSettings, WebSocket: WebSocketConstructor, ready: () => void): Engine {
+  start({ endpoints, agent, flags, figures }: EngineSettings, WebSocket: WebSocketConstructor, ready: () => void): LocalEngine {
     const random = crypto.getRandomValues(new Uint8Array(24));
     const agentLength = encodeText(agent).length;
     this.write(random, new Uint8Array(Float64Array.from(figures).buffer), agent + endpoints.join("\n"));
     const engine = this.#exports.engine_new(flags, agentLength);
     if (engine < 0) throw -engine;
-    const local = new LocalEngine(this, engine, WebSocket, ready, () => this.#engines.delete(engine));
+    const local = new ModuleEngine(this, engine, WebSocket, ready, () => this.#engines.delete(engine));
     this.#engines.set(engine, local);
     return local;
   }
@@ -117,7 +118,7 @@ export class Boundary {
 }
 
 /** An engine of the module, its sockets and its timer. */
-class LocalEngine implements Engine {
+class ModuleEngine implements LocalEngine {
   readonly #boundary: Boundary;
   readonly #call: Exports;
   #number: number;
@@ -220,7 +221,11 @@ class LocalEngine implements Engine {
     return readEvents(this.#boundary.read(this.#call.engine_records(this.#number)));
   }
 
-  take(id: number, bytes: number): Uint8Array {
+  take<T>(id: number, bytes: number): Update<T>[] {
+    return readUpdates(this.takeBytes(id, bytes));
+  }
+
+  takeBytes(id: number, bytes: number): Uint8Array {
     return this.#boundary.read(this.#call.engine_take(this.#number, id, bytes));
   }
 
@@ -260,14 +265,14 @@ class LocalEngine implements Engine {
     this.#call.engine_cancel_fetch(this.#number, id);
   }
 
-  replica(path: string): Uint8Array {
+  replica<T>(path: string): Replica<T> | undefined {
     this.#boundary.write(path);
-    return this.#boundary.read(this.#call.engine_replica(this.#number));
+    return readReplicas<T>(this.#boundary.read(this.#call.engine_replica(this.#number)))[0];
   }
 
-  replicas(selector: string): Uint8Array {
+  replicas<T>(selector: string): Replica<T>[] {
     this.#boundary.write(selector);
-    return this.#boundary.read(this.#call.engine_replicas(this.#number));
+    return readReplicas<T>(this.#boundary.read(this.#call.engine_replicas(this.#number)));
   }
 
   signal(hint: number): void {

@@ -1,17 +1,12 @@
 import type { WebSocketConstructor } from "./options.js";
-import type { EngineEvent } from "./records.js";
+import type { EngineEvent, Replica } from "./records.js";
+import type { Update } from "./updates.js";
 
 /** The WebAssembly module, loaded: what an entry of the package hands to a session. @internal */
 export interface Module {
-  start(settings: EngineSettings, WebSocket: WebSocketConstructor, ready: () => void): Engine;
+  start(settings: EngineSettings, WebSocket: WebSocketConstructor, ready: () => void): LocalEngine;
   readonly describeCode: (code: number) => string;
 }
-
-/** A change to a topic, as the module numbers them. @internal */
-export const Change = { set: 0, append: 1, stream: 2, jsonPatch: 3, mergePatch: 4, remove: 5 } as const;
-
-/** A hint of the platform, as the module numbers them. @internal */
-export const Hint = { networkUp: 0, networkDown: 1, resumed: 2, suspending: 3 } as const;
 
 /** When a change may be made, as the module numbers it, and the version for the last one. @internal */
 export type Condition = readonly [kind: 0 | 1 | 2, version: bigint];
@@ -22,7 +17,7 @@ export interface Engine {
   close(flushMs: number): void;
   free(): void;
   events(): EngineEvent[];
-  take(id: number, bytes: number): Uint8Array;
+  take<T>(id: number, bytes: number): Update<T>[];
   subscribe(selector: string, maxRate: number, from: readonly [number, bigint]): number;
   unsubscribe(id: number): void;
   publish(path: string, change: number, type: number, bytes: Uint8Array, stream: number, condition: Condition): number;
@@ -31,8 +26,8 @@ export interface Engine {
   closeStream(id: number): void;
   fetch(selector: string, history: readonly [number, bigint] | undefined, limit: number): number;
   cancelFetch(id: number): void;
-  replica(path: string): Uint8Array;
-  replicas(selector: string): Uint8Array;
+  replica<T>(path: string): Replica<T> | undefined;
+  replicas<T>(selector: string): Replica<T>[];
   signal(hint: number): void;
   ping(): void;
   statistics(): ArrayLike<number>;
@@ -40,6 +35,12 @@ export interface Engine {
   provide(question: number, credentials: Uint8Array | undefined, problem: string): void;
   export(maxBytes: number): Uint8Array;
   import(bytes: Uint8Array): number;
+}
+
+/** A conversation in this thread. @internal */
+export interface LocalEngine extends Engine {
+  /** What `take` gives, before it is read. */
+  takeBytes(id: number, bytes: number): Uint8Array;
 }
 
 /** What an engine is set up with. @internal */

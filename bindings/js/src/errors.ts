@@ -9,17 +9,6 @@ export function learnCodes(source: (code: number) => string | undefined): void {
   describe = source;
 }
 
-/** The codes that there is need of before the module is there. */
-export const Codes = {
-  closed: 4000,
-  badValue: 4102,
-  queueFull: 4112,
-  badOptions: 4113,
-  badEndpoint: 4114,
-  moduleFailed: 4119,
-  internal: 4404,
-} as const;
-
 const EARLY: Readonly<Record<number, string>> = {
   4000: "closed\nnobody\n0\nThe session was closed in order.",
   4102: "bad-value\ncaller\n0\nThe value is not well formed for its type.",

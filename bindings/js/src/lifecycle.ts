@@ -1,4 +1,4 @@
-import { Hint } from "./engine.js";
+import { Hint } from "./numbers.js";
 
 /**
  * Passes on what the browser says of networks and of the page's life. These are hints: a session looks closer at them,

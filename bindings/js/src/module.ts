@@ -1,6 +1,7 @@
 import { Boundary } from "./boundary.js";
-import { Codes, errorOf } from "./errors.js";
+import { errorOf } from "./errors.js";
 import type { Module } from "./engine.js";
+import { Codes } from "./numbers.js";
 
 /** The module as bytes, compiled, as a response, or where it lies. */
 export type ModuleSource = BufferSource | WebAssembly.Module | Response | URL | string;

@@ -15,6 +15,9 @@ export type CredentialsProvider = (expired: boolean) => Credentials | Promise<Cr
 /** What becomes of a publish for which the queue has no room: the caller waits, the oldest unsent one is dropped, or it fails. */
 export type WhenFull = "wait" | "dropOldest" | "error";
 
+/** Where tabs share a connection: the address of the script `outpour/shared-worker`, or a function that starts a worker of it. */
+export type SharedWorkerSource = string | URL | (() => SharedWorker);
+
 /** How a session is set up. Everything is optional. */
 export interface ConnectOptions {
   /** Who the client is to the gateway: a token, or a function that gets one. */
@@ -40,6 +43,26 @@ export interface ConnectOptions {
   readonly followRedirects?: boolean;
   /** Whether to connect again after a lost connection: yes. */
   readonly reconnect?: boolean;
+  /**
+   * Shares one connection, and one set of replicas, between the tabs of an origin that have the same addresses and the
+   * same credentials: the script `outpour/shared-worker`, as your bundler finds it. Where there can't be a worker the
+   * session has a connection of its own, and says so: {@link Session.shared}. The other options are those of the tab that
+   * came first.
+   *
+   * ```ts
+   * import { connect } from "outpour";
+   *
+   * const session = connect("wss://live.example.org", {
+   *   shared: () => new SharedWorker(new URL("outpour/shared-worker", import.meta.url), { type: "module" }),
+   * });
+   * ```
+   */
+  readonly shared?: SharedWorkerSource;
+  /**
+   * Who the credentials are of, such as the name of who is signed in: needed to share a connection if `credentials` is a
+   * function. Sessions with different ones never share.
+   */
+  readonly sharedAs?: string;
   /** Whether to take hints from the page (`online`, `visibilitychange`, `pagehide` …): yes. */
   readonly lifecycle?: boolean;
 }

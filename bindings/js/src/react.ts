@@ -63,8 +63,8 @@ export function useTopics<T = unknown>(
   options: Pick<SubscribeOptions, "maxRate"> = {},
 ): ReadonlyMap<string, Topic<T>> {
   const { maxRate } = options;
-  const topics = useMemo(() => new Topics<T>(session, selector, maxRate), [session, selector, maxRate]);
-  return useSyncExternalStore(topics.subscribe, topics.snapshot, topics.nothing);
+  const topics = useMemo(() => shownTopics<T>(session, selector, maxRate), [session, selector, maxRate]);
+  return useSyncExternalStore(topics.subscribe, topics.snapshot, nothing);
 }
 
 /**
@@ -89,57 +89,76 @@ export function useConnection(session: Session): ConnectionState {
   return useSyncExternalStore(subscribe, connection, () => onServer.current);
 }
 
-/** What one hook follows: subscribed to while a component shows it. */
-class Topics<T> {
-  readonly #session: Session;
-  readonly #selector: string;
-  readonly #maxRate: number | undefined;
-  #held: ReadonlyMap<string, Topic<T>> = new Map();
+const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
+const nothing = (): ReadonlyMap<string, never> => NOTHING;
+
+/** The topics that components show now, by session, and by selector and rate. */
+const SHOWN = new WeakMap<Session, Map<string, Topics>>();
+
+/** Topics as a hook sees them: components that show the same ones have one subscription, from the first to the last. */
+function shownTopics<T>(session: Session, selector: string, maxRate: number | undefined) {
+  const key = `${maxRate ?? ""} ${selector}`;
+  const shown = (): Topics | undefined => SHOWN.get(session)?.get(key);
+  return {
+    snapshot: (): ReadonlyMap<string, Topic<T>> => (shown()?.held ?? NOTHING) as ReadonlyMap<string, Topic<T>>,
+    subscribe: (changed: () => void): (() => void) => {
+      const ofSession = SHOWN.get(session) ?? new Map<string, Topics>();
+      SHOWN.set(session, ofSession);
+      const topics = ofSession.get(key) ?? new Topics(session, selector, maxRate);
+      ofSession.set(key, topics);
+      // The same function may come twice, and goes once.
+      const own = (): void => changed();
+      topics.changed.add(own);
+      return () => {
+        topics.changed.delete(own);
+        if (topics.changed.size > 0) return;
+        topics.close();
+        if (ofSession.get(key) === topics) ofSession.delete(key);
+      };
+    },
+  };
+}
+
+/** What the components that show a selector's topics see. */
+class Topics {
+  /** Told of every change: the components. */
+  readonly changed = new Set<() => void>();
+  /** The topics; another map after every change. */
+  held: ReadonlyMap<string, Topic> = NOTHING;
+  readonly #stops: (() => void)[];
 
   constructor(session: Session, selector: string, maxRate: number | undefined) {
-    this.#session = session;
-    this.#selector = selector;
-    this.#maxRate = maxRate;
+    const subscription = session.subscribe(selector, maxRate === undefined ? {} : { maxRate }, (updates) => this.#take(updates));
+    this.#stops = [
+      () => subscription.close(),
+      // While there is no connection, everything may be out of date; what is told after it says what is not.
+      session.onConnection(({ state }) => {
+        if (state !== "connecting" && state !== "connected") this.#mark(true);
+      }),
+      session.onResumed(() => this.#mark(false)),
+    ];
   }
 
-  readonly nothing = (): ReadonlyMap<string, Topic<T>> => NOTHING;
+  close(): void {
+    for (const stop of this.#stops) stop();
+  }
 
-  readonly snapshot = (): ReadonlyMap<string, Topic<T>> => this.#held;
-
-  readonly subscribe = (changed: () => void): (() => void) => {
-    const options = this.#maxRate === undefined ? {} : { maxRate: this.#maxRate };
-    const subscription = this.#session.subscribe<T>(this.#selector, options, (updates) => {
-      this.#take(updates);
-      changed();
-    });
-    // While there is no connection, everything may be out of date; what is told after it says what is not.
-    const stop = this.#session.onConnection(({ state }) => {
-      if (state !== "connecting" && state !== "connected" && this.#mark(true)) changed();
-    });
-    const stopResumed = this.#session.onResumed(() => {
-      if (this.#mark(false)) changed();
-    });
-    return () => {
-      stop();
-      stopResumed();
-      subscription.close();
-    };
-  };
-
-  #take(updates: readonly Update<T>[]): void {
-    const held = new Map(this.#held);
+  #take(updates: readonly Update[]): void {
+    const held = new Map(this.held);
     for (const { kind, path, value, version, stale } of updates) {
       if (kind === "removed") held.delete(path);
       else if (kind !== "gap") held.set(path, { path, value, version, stale });
     }
-    this.#held = held;
+    this.#show(held);
   }
 
-  #mark(stale: boolean): boolean {
-    if (![...this.#held.values()].some((topic) => topic.stale !== stale)) return false;
-    this.#held = new Map([...this.#held].map(([path, topic]) => [path, { ...topic, stale }]));
-    return true;
+  #mark(stale: boolean): void {
+    if (![...this.held.values()].some((topic) => topic.stale !== stale)) return;
+    this.#show(new Map([...this.held].map(([path, topic]) => [path, { ...topic, stale }])));
+  }
+
+  #show(held: ReadonlyMap<string, Topic>): void {
+    this.held = held;
+    for (const changed of [...this.changed]) changed();
   }
 }
-
-const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();

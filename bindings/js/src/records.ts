@@ -36,6 +36,8 @@ export interface FetchedItem<T = unknown> {
   readonly type: ValueType;
   /** The value or event. */
   readonly value: T;
+  /** The value or event as it was published. Part of a buffer that the answer shares: copy it to keep it. */
+  readonly bytes: Uint8Array;
   /** Its version. */
   readonly version: string;
   /** For events: counts from 1. */
@@ -195,7 +197,8 @@ function readFetched(reader: Reader): EngineEvent {
     const type = typeOf(reader.u8());
     const version = reader.u64();
     const sequence = reader.f64();
-    return { path, kind, type, value: decodeValue(type, reader.bytes()), version, sequence };
+    const bytes = reader.bytes();
+    return { path, kind, type, value: decodeValue(type, bytes), bytes, version, sequence };
   });
   return { kind: "fetched", id, code, more, items };
 }
@@ -228,8 +231,9 @@ class HeldReplica<T> implements Replica<T> {
   }
 }
 
-/** @internal Reads a buffer of replicas. */
-export function readReplicas<T>(bytes: Uint8Array): Replica<T>[] {
+/** @internal Reads a buffer of replicas, if there is one. */
+export function readReplicas<T>(bytes: Uint8Array | undefined): Replica<T>[] {
+  if (bytes === undefined) return [];
   const reader = new Reader(bytes);
   const replicas: Replica<T>[] = [];
   while (!reader.isDone) replicas.push(new HeldReplica<T>(reader));

@@ -1,8 +1,9 @@
 import { errorOf, type OutpourError } from "./errors.js";
 import type { Engine } from "./engine.js";
 import { asyncDispose, defer, Listeners, onAbort } from "./listeners.js";
+import { Codes } from "./numbers.js";
 import { historyOf, type SubscribeOptions } from "./options.js";
-import { readUpdates, type Update } from "./updates.js";
+import type { Update } from "./updates.js";
 
 /** About how many bytes of updates are taken at once. */
 const BATCH_BYTES = 64 << 10;
@@ -40,7 +41,21 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
   readonly selector: string;
   /** Resolves when all topics that matched at first are known, with their number. */
   readonly ready: Promise<number>;
+  /**
+   * Resolves when it is over, with why: the error, the reason of the signal that was aborted, or `undefined` after
+   * {@link close} and the end of the session. It never rejects.
+   *
+   * ```ts
+   * import { connect, OutpourError } from "outpour";
+   *
+   * const subscription = connect("ws://127.0.0.1:7400").subscribe("prices/*", (updates) => console.log(updates.length));
+   * const reason = await subscription.closed;
+   * if (reason instanceof OutpourError) console.error("refused:", reason.reason);
+   * ```
+   */
+  readonly closed: Promise<unknown>;
   readonly #ready = defer<number>();
+  readonly #closed = defer<unknown>();
   readonly #options: SubscribeOptions;
   readonly #listeners = new Listeners<Update<T>[]>();
   readonly #ended: (subscription: Followed) => void;
@@ -59,6 +74,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
     this.#options = options;
     this.#ended = ended;
     this.ready = this.#ready.promise;
+    this.closed = this.#closed.promise;
     this.#stopListening = onAbort(options.signal, (reason) => this.#end({ error: reason }));
   }
 
@@ -134,7 +150,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
     try {
       from = historyOf(this.#options.from ?? "live");
     } catch (cause) {
-      this.fail(errorOf(4113, "`from.after` is a version: a decimal number.", undefined, cause));
+      this.fail(errorOf(Codes.badOptions, "`from.after` is a version: a decimal number.", undefined, cause));
       return undefined;
     }
     const id = engine.subscribe(this.selector, this.#options.maxRate ?? 0, from);
@@ -176,13 +192,14 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
     if (engine !== undefined) engine.unsubscribe(this.#id);
     // In the constructor a signal that was aborted already ends it before there is anything to stop.
     queueMicrotask(() => this.#stopListening());
-    this.#ready.reject(ending.error ?? errorOf(4000));
+    this.#ready.reject(ending.error ?? errorOf(Codes.closed));
+    this.#closed.resolve(ending.error);
     this.#ended(this);
     this.#wake?.();
   }
 
   #take(): Update<T>[] {
-    const batch = this.#engine === undefined ? [] : readUpdates<T>(this.#engine.take(this.#id, BATCH_BYTES));
+    const batch = this.#engine?.take<T>(this.#id, BATCH_BYTES) ?? [];
     if (batch.length === 0) this.#isReadable = false;
     return batch;
   }
@@ -195,7 +212,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
   }
 
   async #next(): Promise<Update<T>[] | undefined> {
-    if (!this.#listeners.isEmpty) throw errorOf(4113, "A subscription with a listener can't be iterated.");
+    if (!this.#listeners.isEmpty) throw errorOf(Codes.badOptions, "A subscription with a listener can't be iterated.");
     for (;;) {
       if (this.#left.length > 0) return this.#left.splice(0);
       if (this.#ending !== undefined) {

@@ -73,6 +73,11 @@ export class Update<T = unknown> {
     return this.#version.toString();
   }
 
+  /** @internal Takes a copy of its bytes, so that whoever keeps it does not keep its whole batch. */
+  ownBytes(): void {
+    (this as { bytes: Uint8Array }).bytes = this.bytes.slice();
+  }
+
   /**
    * The value or event: JSON is parsed when it is first asked for. `undefined` where there is none.
    */
@@ -119,6 +124,7 @@ export function readUpdates<T>(buffer: Uint8Array): Update<T>[] {
   }
   return updates;
 }
+
 
 /** @internal */
 export function hex(bytes: Uint8Array): string {

@@ -1,4 +1,5 @@
-import { Codes, errorOf } from "./errors.js";
+import { errorOf } from "./errors.js";
+import { Codes } from "./numbers.js";
 
 /** The type of a topic's values. */
 export type ValueType = "json" | "text" | "binary" | "int64" | "double";

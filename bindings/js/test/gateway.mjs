@@ -36,6 +36,8 @@ export async function startGateway({ args = [], env = {} } = {}) {
 /** A proxy to a gateway whose connections can be cut and stalled. */
 export async function startProxy(target) {
   const sockets = new Set();
+  const connections = new Set();
+  const idle = [];
   let { hostname, port } = new URL(target);
   let isOpen = true;
   let accepted = 0;
@@ -43,6 +45,11 @@ export async function startProxy(target) {
     accepted++;
     if (!isOpen) return near.destroy();
     const far = connect(Number(port), hostname);
+    connections.add(near);
+    near.on("close", () => {
+      connections.delete(near);
+      if (connections.size === 0) for (const resolve of idle.splice(0)) resolve();
+    });
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -63,6 +70,12 @@ export async function startProxy(target) {
     get accepted() {
       return accepted;
     },
+    /** How many connections there are now. */
+    get connections() {
+      return connections.size;
+    },
+    /** Resolves when there is no connection. */
+    idle: () => (connections.size === 0 ? Promise.resolve() : new Promise((resolve) => idle.push(resolve))),
     cut: () => {
       for (const socket of [...sockets]) socket.resetAndDestroy?.();
     },

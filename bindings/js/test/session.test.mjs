@@ -33,6 +33,24 @@ test("what is set is told, and held", async (t) => {
   assert.equal((await updates.next()).value.kind, "removed");
 });
 
+test("where there is no SharedWorker, a session has its own connection", async (t) => {
+  const session = open(t, gateway.url, { shared: "shared-worker.js" });
+  await session.set("shared/a", 1);
+  assert.equal(session.shared, false);
+});
+
+test("a subscription says why it is over", async (t) => {
+  const session = open(t, gateway.url);
+  assert.equal((await session.subscribe("a//b").closed).reason, "bad-selector");
+  const controller = new AbortController();
+  const aborted = session.subscribe("over/*", { signal: controller.signal });
+  controller.abort("enough");
+  assert.equal(await aborted.closed, "enough");
+  const left = session.subscribe("over/*");
+  await session.close();
+  assert.equal(await left.closed, undefined);
+});
+
 test("every type of value keeps its meaning", async (t) => {
   const session = open(t, gateway.url);
   const values = {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { extname, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -104,6 +104,54 @@ test("esbuild: in one file, from `outpour/inline`", async () => {
   await build({ stdin, outfile: join(outdir, "main.js"), bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
   await cp(join(HERE, "app/index.html"), join(outdir, "index.html"));
   assert.equal(await titleOf("build/inline/index.html"), "done: the page");
+});
+
+test("Vite: a worker that tabs share", async () => {
+  const { build } = await import("vite");
+  const outDir = join(BUILD, "vite-shared");
+  const rollupOptions = { input: join(HERE, "app/shared.html") };
+  await build({ root: join(HERE, "app"), base: "./", logLevel: "warn", configFile: false, worker: { format: "es" }, build: { outDir, target: "es2022", rollupOptions } });
+  assert.equal((await modulesIn(outDir)).length, 1);
+  assert.equal(await titleOf("build/vite-shared/shared.html"), "done: a shared worker");
+});
+
+test("webpack: a worker that tabs share", async () => {
+  const { default: webpack } = await import("webpack");
+  const path = join(BUILD, "webpack-shared");
+  const stats = await promisify(webpack)({
+    mode: "production",
+    context: HERE,
+    entry: "./app/shared.js",
+    output: { path, filename: "shared.js" },
+    performance: false,
+  });
+  assert.equal(stats.hasErrors(), false, stats.toString("errors-only"));
+  await cp(join(HERE, "app/shared.html"), join(path, "shared.html"));
+  assert.equal((await modulesIn(path)).length, 1);
+  assert.equal(await titleOf("build/webpack-shared/shared.html"), "done: a shared worker");
+});
+
+test("esbuild: a worker that tabs share, copied beside the bundle", async () => {
+  const { build } = await import("esbuild");
+  const outdir = join(BUILD, "esbuild-shared");
+  const contents = (await readFile(join(HERE, "app/shared.js"), "utf8")).replace('"outpour/shared-worker"', '"./shared-worker.js"');
+  const stdin = { contents, resolveDir: join(HERE, "app") };
+  await build({ stdin, outfile: join(outdir, "shared.js"), bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
+  for (const file of ["outpour.wasm", "shared-worker"]) {
+    const found = fileURLToPath(import.meta.resolve(`outpour/${file}`));
+    await cp(found, join(outdir, basename(found)));
+  }
+  await cp(join(HERE, "app/shared.html"), join(outdir, "shared.html"));
+  assert.equal(await titleOf("build/esbuild-shared/shared.html"), "done: a shared worker");
+});
+
+test("components of React that show the same have one subscription", async () => {
+  const { build } = await import("esbuild");
+  const outdir = join(BUILD, "components");
+  const define = { "process.env.NODE_ENV": '"production"' };
+  await build({ entryPoints: [join(HERE, "app/components.js")], outdir, define, bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
+  await cp(join(HERE, "app/components.html"), join(outdir, "components.html"));
+  assert.equal(await titleOf("build/components/components.html"), "done: [[false],[false],[true]]");
 });
 
 test("a script without a bundler", async () => {
