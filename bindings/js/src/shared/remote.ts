@@ -3,6 +3,7 @@ import { Codes, Hint } from "../numbers.js";
 import type { EngineEvent, MissedEvents, Replica } from "../records.js";
 import type { Update } from "../updates.js";
 import { FollowedTopics } from "./followed.js";
+import { Histories } from "./histories.js";
 import type { Link } from "./link.js";
 import type { Report, Request } from "./messages.js";
 import { Mirror } from "./mirror.js";
@@ -10,8 +11,6 @@ import type { Library } from "./tab.js";
 
 /** How long until a worker that could not be reached again is tried anew, in milliseconds. */
 const RETRY_MS = 2000;
-/** The most past events that a subscription begins with. */
-const MOST_PAST_EVENTS = 100_000;
 /** As many publishes may wait for their verdict, unless the session was told otherwise. */
 const MOST_PUBLISHES = 10_000;
 
@@ -26,8 +25,7 @@ export class RemoteEngine implements Engine {
   readonly #streams = new Set<number>();
   readonly #publishes = new Set<number>();
   readonly #fetches = new Map<number, Request>();
-  /** Fetches of past events, by the subscription that is told of them. */
-  readonly #histories = new Map<number, number>();
+  readonly #histories = new Histories(this.fetch.bind(this), this.cancelFetch.bind(this));
   /** Publishes that were made without a worker. */
   #unsent: Request[] = [];
   #link: Link | undefined;
@@ -90,7 +88,7 @@ export class RemoteEngine implements Engine {
   unsubscribe(id: number): void {
     this.#followed.get(id)?.end();
     if (this.#followed.delete(id)) this.#post(["unsubscribe", id]);
-    for (const [fetch, subscription] of this.#histories) if (subscription === id) this.cancelFetch(fetch);
+    this.#histories.forget(id);
     this.#returned(id);
   }
 
@@ -122,7 +120,6 @@ export class RemoteEngine implements Engine {
   }
 
   cancelFetch(id: number): void {
-    this.#histories.delete(id);
     if (this.#fetches.delete(id)) this.#post(["cancelFetch", id]);
   }
 
@@ -177,8 +174,8 @@ export class RemoteEngine implements Engine {
 
   #follow(id: number, followed: FollowedTopics): void {
     this.#post(["subscribe", id, followed.selector, followed.maxRate]);
-    const history = followed.history();
-    if (history !== undefined) this.#histories.set(this.fetch(followed.selector, history, MOST_PAST_EVENTS), id);
+    const from = followed.history();
+    if (from !== undefined) this.#histories.want({ subscription: id, selector: followed.selector, from });
   }
 
   #publish(request: (ticket: number) => Request): number {
@@ -216,7 +213,6 @@ export class RemoteEngine implements Engine {
     this.#use(link);
     for (const id of this.#streams) this.#post(["openStream", id]);
     this.#returning = { since: this.#leftAt, ids: new Set(this.#followed.keys()) };
-    for (const fetch of this.#histories.keys()) this.#fetches.delete(fetch);
     this.#histories.clear();
     for (const request of this.#fetches.values()) this.#post(request);
     for (const [id, followed] of this.#followed) {
@@ -323,10 +319,9 @@ export class RemoteEngine implements Engine {
   }
 
   #tellHistory({ id, code, items }: EngineEvent & { kind: "fetched" }): void {
-    const subscription = this.#histories.get(id) ?? 0;
-    this.#histories.delete(id);
-    const followed = this.#followed.get(subscription);
-    if (followed === undefined) return;
+    const subscription = this.#histories.answer(id, code);
+    const followed = this.#followed.get(subscription ?? 0);
+    if (subscription === undefined || followed === undefined) return;
     if (code !== 0) {
       // Without its past a subscription would lack events, and nobody would know.
       this.#post(["unsubscribe", subscription]);

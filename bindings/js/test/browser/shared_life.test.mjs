@@ -46,7 +46,7 @@ test("a tab that is put to sleep leaves, and catches up when it wakes", async ()
   await publisher.append("sleep/events", "first");
   const context = await browser.newContext();
   const [sleeper, other] = [await openPage(browser, site, { context }), await openPage(browser, site, { context, path: "other" })];
-  await join(other.page, proxy.url, "sleep/a");
+  await join(other.page, proxy.url, "sleep/**");
   await join(sleeper.page, proxy.url, "sleep/**");
   await publisher.append("sleep/events", "second");
   await holds(sleeper.page, "sleep/events", "second");
@@ -72,6 +72,32 @@ test("a tab that is put to sleep leaves, and catches up when it wakes", async ()
   assert.equal(await sleeper.page.evaluate(() => session.replica("sleep/a").stale), false);
   assert.equal(proxy.accepted, 1);
   assert.deepEqual([...sleeper.faults, ...other.faults], []);
+  await context.close();
+});
+
+test("past events are told in every tab, of as many topics as there are", async () => {
+  const names = Array.from({ length: 100 }, (_, n) => `past/${n}`);
+  await Promise.all(names.flatMap((name) => [publisher.append(name, 1), publisher.append(name, 2)]));
+  const context = await browser.newContext();
+  const tabs = [await openPage(browser, site, { context }), await openPage(browser, site, { context })];
+  const followAll = (page) =>
+    page.evaluate(
+      async ([url, shared, names]) => {
+        begin(url, { shared });
+        globalThis.told = {};
+        for (const name of names) {
+          session.subscribe(name, { from: "all" }, (updates) => {
+            for (const { sequence, value } of updates) (told[name] ??= []).push([sequence, value]);
+          });
+        }
+        await until(() => Object.values(told).flat().length === 2 * names.length);
+        return told;
+      },
+      [gateway.url, SHARED, names],
+    );
+  const expected = Object.fromEntries(names.map((name) => [name, [[1, 1], [2, 2]]]));
+  for (const told of await Promise.all(tabs.map(({ page }) => followAll(page)))) assert.deepEqual(told, expected);
+  assert.deepEqual(tabs.flatMap(({ faults }) => faults), []);
   await context.close();
 });
 
