@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    Result,
+    Result, npm,
     project::{Project, output, run as run_command},
 };
 
@@ -27,6 +27,8 @@ enum Benchmark {
     Resume,
     /// A million topics in one gateway
     Topics,
+    /// The npm package in headless Chromium, beside a plain `WebSocket` and `JSON.parse`
+    Browser,
     All,
 }
 
@@ -57,6 +59,10 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result {
     }
     if wanted(Benchmark::Topics) {
         topics(project)?;
+    }
+    if wanted(Benchmark::Browser) {
+        println!("==> in headless Chromium: npm run bench, in bindings/js");
+        npm::bench_in_browser(project)?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod simulate;
 mod size;
 mod test;
 mod tools;
+mod wasi;
 mod wasm;
 
 use std::process::ExitCode;

@@ -17,12 +17,16 @@ use crate::{
 /// Where Debian puts the browser.
 const CHROMIUM: &str = "/usr/bin/chromium";
 
+/// Packages of others, which the package is weighed beside.
+const RIVALS: &str = "bindings/js/rivals";
+
 /// Projects that use the package.
 const PROJECTS: &str = "bindings/js/test/packaging";
 
 /// Builds the package and runs its tests.
 pub(crate) fn check(project: &Project) -> Result<Outcome> {
     wasm::build(project)?;
+    wasm::install_packages(project, RIVALS)?;
     project.build_programs()?;
     for script in ["check", "test", "weigh"] {
         let npm = ["run", "--silent", script];
@@ -63,12 +67,22 @@ pub(crate) fn check_packaging(project: &Project) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// Measures the package in Chromium, against the gateway that was built as people run it.
+pub(crate) fn bench_in_browser(project: &Project) -> Result {
+    wasm::build(project)?;
+    run_in_chromium(project, PACKAGE, "bench", "release")
+}
+
 fn test_in_chromium(project: &Project, package: &str, script: &str) -> Result {
     project.build_programs()?;
+    run_in_chromium(project, package, script, "debug")
+}
+
+fn run_in_chromium(project: &Project, package: &str, script: &str, profile: &str) -> Result {
     if !Path::new(CHROMIUM).is_file() {
         tools::install_packages(project, &["chromium"])?;
     }
-    let programs = [("OUTPOUR", project.binary("debug", "outpour")), ("CHROMIUM", CHROMIUM.into())];
+    let programs = [("OUTPOUR", project.binary(profile, "outpour")), ("CHROMIUM", CHROMIUM.into())];
     let npm = ["run", "--silent", script];
     run_command(project.command("npm").args(npm).current_dir(project.path(package)).envs(programs))
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::{
     Result, fuzz, interop, layers, mentions, npm, page,
     project::{Project, run as run_command},
-    size, tools,
+    size, tools, wasi,
 };
 
 /// What to test.
@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
     Step { name: "rustdoc", run: rustdoc },
     Step { name: "layers", run: layers::check },
     Step { name: "tests", run: tests },
+    Step { name: "wasi", run: wasi::check },
     Step { name: "deny", run: deny },
     Step { name: "interop", run: interop::check },
     Step { name: "npm", run: npm::check },
