@@ -13,7 +13,7 @@ import { startGateway } from "../gateway.mjs";
 const run = promisify(execFile);
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const BUILD = join(HERE, "build");
-const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
+const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html", ".css": "text/css" };
 
 let gateway, browser, server, site;
 before(async () => {
@@ -105,6 +105,32 @@ test("esbuild: in one file, from `outpour/inline`", async () => {
   await cp(join(HERE, "app/index.html"), join(outdir, "index.html"));
   assert.equal(await titleOf("build/inline/index.html"), "done: the page");
 });
+
+for (const name of ["vanilla", "react"]) {
+  test(`the example for the web: ${name}`, async () => {
+    const { build } = await import("vite");
+    await cp(fileURLToPath(new URL("../../../../examples/web/", import.meta.url)), join(BUILD, "examples"), {
+      recursive: true,
+      filter: (path) => !path.includes("node_modules"),
+    });
+    const [root, outDir] = [join(BUILD, "examples", name), join(BUILD, "examples", `${name}-built`)];
+    await build({ root, base: "./", logLevel: "warn", build: { outDir, emptyOutDir: true, target: "es2022" } });
+    const page = await browser.newPage();
+    const faults = [];
+    page.on("pageerror", (error) => faults.push(error.message));
+    await page.goto(`${site}/build/examples/${name}-built/index.html?gateway=${encodeURIComponent(gateway.url)}`);
+    await page.getByRole("status").filter({ hasText: "connected" }).waitFor();
+    await page.getByRole("button").click();
+    const price = page.getByRole("row", { name: "prices/eurusd" }).getByRole("cell").nth(1);
+    await price.waitFor();
+    const before = await price.textContent();
+    assert.match(before, /^1\.08/);
+    await page.getByRole("button").click();
+    await page.waitForFunction((text) => document.querySelector("tr").cells[1].textContent !== text, before);
+    assert.deepEqual(faults, []);
+    await page.close();
+  });
+}
 
 test("a script without a bundler", async () => {
   assert.equal(await titleOf("app/plain.html"), "done: 1");
