@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     Result,
+    page::PAGE,
     project::{Project, run as run_command},
     test::Outcome,
     tools,
@@ -22,6 +23,18 @@ const PROJECTS: &str = "bindings/js/test/packaging";
 
 /// What JavaScript is linted and documented with. Apart from the package, as it wants an older compiler.
 const CHECKS: &str = "xtask/javascript";
+
+/// Looks at the TypeScript and JavaScript of the package, the console and the examples, with the types that they have.
+pub(crate) fn lint(project: &Project) -> Result<Outcome> {
+    wasm::build(project)?;
+    for package in [CHECKS, PAGE] {
+        wasm::install_packages(project, package)?;
+    }
+    for script in ["format", "lint"] {
+        wasm::npm(project, CHECKS, &["run", "--silent", script])?;
+    }
+    Ok(Outcome::Passed)
+}
 
 /// Builds the package and runs its tests.
 pub(crate) fn check(project: &Project) -> Result<Outcome> {

@@ -22,7 +22,7 @@ export * from "./api.js";
  */
 export function connect(urls: string | readonly string[], options?: ConnectOptions): Session {
   return open(
-    { load: () => loadModule(() => bytes as BufferSource), webSocket: async () => globalThis.WebSocket },
+    { load: () => loadModule(() => bytes), webSocket: async () => globalThis.WebSocket },
     urls,
     options,
   );
