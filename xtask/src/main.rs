@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `package`, `page`, `simulate`, `faults` and `fuzz`.
+//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `package`, `docs`, `page`, `simulate`, `faults` and `fuzz`.
 
 mod bench;
 mod demo;
@@ -52,6 +52,8 @@ enum Chore {
     Wasm,
     /// Make the tarball of the npm package that is published
     Package,
+    /// Make the pages that document the npm package
+    Docs,
     /// Run the benchmarks whose figures the README quotes
     Bench(bench::Options),
 }
@@ -68,6 +70,10 @@ fn main() -> ExitCode {
         Chore::Wasm => wasm::build(&project).map(|()| ExitCode::SUCCESS),
         Chore::Package => npm::package(&project).map(|tarball| {
             println!("{}", tarball.display());
+            ExitCode::SUCCESS
+        }),
+        Chore::Docs => wasm::build(&project).and_then(|()| npm::document(&project)).map(|page| {
+            println!("{}", page.display());
             ExitCode::SUCCESS
         }),
         Chore::Bench(options) => bench::run(&project, &options).map(|()| ExitCode::SUCCESS),

@@ -1,5 +1,5 @@
-//! The npm package: built, its types checked, tested in Node and Chromium against real gateways, weighed, packed, and
-//! installed.
+//! The npm package: built, its types and examples checked, documented, tested in Node and Chromium against real gateways,
+//! weighed, packed, and installed.
 
 use std::{
     fs,
@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     Result,
+    page::PAGE,
     project::{Project, run as run_command},
     test::Outcome,
     tools,
@@ -23,10 +24,26 @@ const RIVALS: &str = "bindings/js/rivals";
 /// Projects that use the package.
 const PROJECTS: &str = "bindings/js/test/packaging";
 
+/// What JavaScript is linted and documented with. Apart from the package, as it wants an older compiler.
+const CHECKS: &str = "xtask/javascript";
+
+/// Looks at the TypeScript and JavaScript of the package, the console and the examples, with the types that they have.
+pub(crate) fn lint(project: &Project) -> Result<Outcome> {
+    wasm::build(project)?;
+    for package in [CHECKS, PAGE] {
+        wasm::install_packages(project, package)?;
+    }
+    for script in ["format", "lint"] {
+        wasm::npm(project, CHECKS, &["run", "--silent", script])?;
+    }
+    Ok(Outcome::Passed)
+}
+
 /// Builds the package and runs its tests.
 pub(crate) fn check(project: &Project) -> Result<Outcome> {
     wasm::build(project)?;
     wasm::install_packages(project, RIVALS)?;
+    document(project)?;
     project.build_programs()?;
     for script in ["check", "test", "weigh"] {
         let npm = ["run", "--silent", script];
@@ -34,6 +51,15 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
         run_command(project.command("npm").args(npm).current_dir(project.path(PACKAGE)).env("OUTPOUR", program))?;
     }
     Ok(Outcome::Passed)
+}
+
+/// Makes the pages that document the package, and says where they begin. What is not documented is an error.
+pub(crate) fn document(project: &Project) -> Result<PathBuf> {
+    wasm::install_packages(project, CHECKS)?;
+    let site = project.target().join("npm/site");
+    let typedoc = ["run", "--silent", "docs", "--", "--logLevel", "Warn", "--out"];
+    run_command(project.command("npm").args(typedoc).arg(&site).current_dir(project.path(CHECKS)))?;
+    Ok(site.join("index.html"))
 }
 
 /// Tries the package in Chromium, against real gateways.

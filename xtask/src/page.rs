@@ -9,7 +9,8 @@ use crate::{
     tools, wasm,
 };
 
-const PAGE: &str = "page";
+/// The console, which is made with the npm package.
+pub(crate) const PAGE: &str = "page";
 /// Debian's, which the tests drive.
 const CHROMIUM: &str = "/usr/bin/chromium";
 

@@ -42,6 +42,7 @@ const STEPS: &[Step] = &[
     Step { name: "wasi", run: wasi::check },
     Step { name: "deny", run: deny },
     Step { name: "interop", run: interop::check },
+    Step { name: "lint", run: npm::lint },
     Step { name: "npm", run: npm::check },
     Step { name: "browser", run: npm::check_in_browser },
     Step { name: "packaging", run: npm::check_packaging },

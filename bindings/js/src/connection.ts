@@ -2,18 +2,36 @@ import type { OutpourError } from "./errors.js";
 
 /** Where the connection stands. */
 export type ConnectionState =
-  | { /** On the way to a gateway. */ readonly state: "connecting"; /** Counts attempts since the last connection, from 1. */ readonly attempt: number }
-  | { /** Live. */ readonly state: "connected"; /** The life of the log that versions belong to. */ readonly epoch: string }
+  | {
+      /** On the way to a gateway. */
+      readonly state: "connecting";
+      /** Counts attempts since the last connection, from 1. */
+      readonly attempt: number;
+    }
+  | {
+      /** Live. */
+      readonly state: "connected";
+      /** The life of the log that versions belong to. */
+      readonly epoch: string;
+    }
   | {
       /** Without a connection: replicas stay readable, publishes are queued. */
       readonly state: "disconnected";
       /** Why. */
       readonly error: OutpourError;
-      /** When the next attempt is made. */
+      /** In how many milliseconds the next attempt is made; `undefined` if there will be none. */
       readonly retryInMs: number | undefined;
     }
-  | { /** Asleep after `suspend()`, until `resume()`. */ readonly state: "suspended" }
-  | { /** Over for good. */ readonly state: "closed"; /** Why; `undefined` after `close()`. */ readonly error: OutpourError | undefined };
+  | {
+      /** Asleep after `suspend()`, until `resume()`. */
+      readonly state: "suspended";
+    }
+  | {
+      /** Over for good. */
+      readonly state: "closed";
+      /** Why; `undefined` after `close()`. */
+      readonly error: OutpourError | undefined;
+    };
 
 /** What a session has counted since it began. */
 export interface Statistics {

@@ -65,26 +65,31 @@ export class OutpourError extends Error {
 
 /** The application that made the call has to change something. */
 export class CallerError extends OutpourError {
+  /** The name of the class, which is printed with the error. */
   override readonly name = "CallerError";
 }
 
 /** The other side broke the protocol. */
 export class PeerError extends OutpourError {
+  /** The name of the class, which is printed with the error. */
   override readonly name = "PeerError";
 }
 
 /** Something between the two failed. */
 export class NetworkError extends OutpourError {
+  /** The name of the class, which is printed with the error. */
   override readonly name = "NetworkError";
 }
 
 /** The gateway can't, or met a limit that its operator set. */
 export class GatewayError extends OutpourError {
+  /** The name of the class, which is printed with the error. */
   override readonly name = "GatewayError";
 }
 
 /** The session was closed in order. */
 export class ClosedError extends OutpourError {
+  /** The name of the class, which is printed with the error. */
   override readonly name = "ClosedError";
 }
 

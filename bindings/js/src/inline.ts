@@ -10,10 +10,19 @@ import { open, type Session } from "./session.js";
 
 export * from "./api.js";
 
-/** Begins a session, like `connect` of `outpour`. */
+/**
+ * Begins a session, like `connect` of `outpour`.
+ *
+ * ```ts
+ * import { connect } from "outpour/inline";
+ *
+ * const session = connect("wss://live.example.org");
+ * console.log((await session.get<{ bid: number }>("prices/eurusd"))?.value.bid);
+ * ```
+ */
 export function connect(urls: string | readonly string[], options?: ConnectOptions): Session {
   return open(
-    { load: () => loadModule(() => bytes as BufferSource), webSocket: async () => globalThis.WebSocket },
+    { load: () => loadModule(() => bytes), webSocket: async () => globalThis.WebSocket },
     urls,
     options,
   );

@@ -18,7 +18,20 @@ export type WhenFull = "wait" | "dropOldest" | "error";
 /** Where tabs share a connection: the address of the script `outpour/shared-worker`, or a function that starts a worker of it. */
 export type SharedWorkerSource = string | URL | (() => SharedWorker);
 
-/** How a session is set up. Everything is optional. */
+/**
+ * How a session is set up. Everything is optional.
+ *
+ * ```ts
+ * import { connect, type ConnectOptions } from "outpour";
+ *
+ * const options: ConnectOptions = {
+ *   credentials: async (expired) => (await fetch("/token", { cache: expired ? "reload" : "default" })).text(),
+ *   store: true,
+ *   queue: { maxCount: 100, whenFull: "wait" },
+ * };
+ * const session = connect("wss://live.example.org", options);
+ * ```
+ */
 export interface ConnectOptions {
   /** Who the client is to the gateway: a token, or a function that gets one. */
   readonly credentials?: Credentials | CredentialsProvider;
@@ -33,10 +46,22 @@ export interface ConnectOptions {
    * IndexedDB, or a {@link Store} of yours.
    */
   readonly store?: boolean | string | Store;
-  /** The publishes that may wait for their verdict, 10,000 and 16 MiB unless told otherwise, and what happens past that. */
-  readonly queue?: { readonly maxCount?: number; readonly maxBytes?: number; readonly whenFull?: WhenFull };
-  /** The waits between attempts: from `baseMs` (250) doubling to `capMs` (20,000), each drawn evenly from zero up. */
-  readonly backoff?: { readonly baseMs?: number; readonly capMs?: number };
+  /** The publishes that may wait for their verdict. */
+  readonly queue?: {
+    /** How many: 10,000 unless told otherwise. */
+    readonly maxCount?: number;
+    /** How many bytes of values: 16 MiB unless told otherwise. */
+    readonly maxBytes?: number;
+    /** What becomes of a publish past that: `error` unless told otherwise. */
+    readonly whenFull?: WhenFull;
+  };
+  /** The waits between attempts: each drawn evenly from zero up to a limit that doubles with every attempt. */
+  readonly backoff?: {
+    /** The limit of the first, in milliseconds: 250. */
+    readonly baseMs?: number;
+    /** The limit of all, in milliseconds: 20,000. */
+    readonly capMs?: number;
+  };
   /** How long connecting may take until the next attempt, in milliseconds: 10,000. */
   readonly connectTimeoutMs?: number;
   /** Whether a gateway may send the session to addresses that are not among those given: no. */
@@ -68,7 +93,17 @@ export interface ConnectOptions {
 }
 
 /** From which past event on an event topic is told. */
-export type HistoryStart = "live" | "all" | { readonly last: number } | { readonly after: string };
+export type HistoryStart =
+  | "live"
+  | "all"
+  | {
+      /** The newest events of each topic, this many at the most. */
+      readonly last: number;
+    }
+  | {
+      /** The events after this version. */
+      readonly after: string;
+    };
 
 /** How a subscription is told of its topics. */
 export interface SubscribeOptions {

@@ -118,9 +118,9 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
       [Symbol.asyncIterator]: () => iterator,
       next: async () => {
         while (at >= batch.length) {
-          const { done, value } = await batches.next();
-          if (done === true) return { done, value: undefined };
-          batch = value;
+          const result = await batches.next();
+          if (result.done === true) return { done: true, value: undefined };
+          batch = result.value;
           at = 0;
         }
         return { done: false, value: batch[at++] as Update<T> };
@@ -219,6 +219,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Update<T>> {
         const { error } = this.#ending;
         // Told once: whoever goes on iterating is at the end.
         this.#ending = { error: undefined };
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- a signal's reason is thrown as it is
         if (error !== undefined) throw error;
         return undefined;
       }

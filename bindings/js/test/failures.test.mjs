@@ -33,7 +33,7 @@ test("an address that is none is refused at once", () => {
   }
 });
 
-test("a refused connection is tried again, and waits can be given up", async (t) => {
+test("a refused connection is tried again, and waits can be given up", async () => {
   const session = connect("ws://127.0.0.1:9");
   const { error, retryInMs } = await until(session, "disconnected");
   assert.deepEqual([error.reason, error.fault, error.retryable], ["connect-failed", "network", true]);
@@ -72,7 +72,7 @@ test("a full queue refuses, waits or drops", async (t) => {
   assert.deepEqual(await Promise.all(fill(dropping)), ["queue-full", "queue-full", "queue-full", 3, 4]);
 });
 
-test("a session that is over says so", async (t) => {
+test("a session that is over says so", async () => {
   const session = connect(gateway.url);
   await session.ready;
   const following = session.subscribe("**");
@@ -89,7 +89,7 @@ test("a session that is over says so", async (t) => {
   await session.close();
 });
 
-test("a signal ends a session", async (t) => {
+test("a signal ends a session", async () => {
   const controller = new AbortController();
   const session = connect(gateway.url, { signal: controller.signal });
   await session.ready;
@@ -97,7 +97,7 @@ test("a signal ends a session", async (t) => {
   assert.equal(await session.closed, undefined);
 });
 
-test("a module that can't be loaded ends the session with advice", async (t) => {
+test("a module that can't be loaded ends the session with advice", async () => {
   const session = connectSlim(gateway.url, { wasm: new Uint8Array([1, 2, 3, 4]), WebSocket });
   const waiting = [session.set("a", 1), session.subscribe("a").ready, session.fetch("a"), session.ready];
   const error = await session.closed;
@@ -124,7 +124,7 @@ test("a server that is no gateway", async (t) => {
   server.close();
 });
 
-test("a thousand sessions leave nothing behind", async (t) => {
+test("a thousand sessions leave nothing behind", async () => {
   const cycle = async () => {
     const session = connect(gateway.url);
     await session.subscribe("**").ready;

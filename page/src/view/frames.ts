@@ -45,8 +45,7 @@ export function useRevision(revision: () => unknown, interval: number): void {
         refresh(undefined);
       }
     });
-    // `revision` looks at what outlives the component's renderings.
-    // eslint-disable-next-line
+    // `revision` is not among these: it looks at what outlives the component's renderings.
   }, [interval]);
 }
 

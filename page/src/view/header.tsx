@@ -38,7 +38,7 @@ function Connection({ console }: { console: Console }) {
       <span class="lamp" aria-hidden="true" />
       <b>{isStalled ? "Stalled" : WORDS[connection.state]}</b>
       {at !== undefined && <span class="gateway">{at.replace(/^wss?:\/\//, "").replace(/\/$/, "")}</span>}
-      {at !== undefined && rtt !== undefined && rtt !== null && (
+      {at !== undefined && rtt !== undefined && (
         <span class="rtt" title="Round-trip time">
           {roundTrip(rtt)}
         </span>

@@ -100,9 +100,9 @@ test("whatever the network does, the values are those of the publisher in the en
   const over = published.finally(() => (isOver = true));
   for (let round = 0; !isOver; round++) {
     const [begin, end] = round % 2 === 0 ? ["Cut it", "Restore it"] : ["Stall it", "Let it flow"];
-    await visitor.press(begin as string);
+    await visitor.press(begin);
     await visitor.page.waitForTimeout(150 * (1 + (round % 4)));
-    await visitor.press(end as string);
+    await visitor.press(end);
     await visitor.seesConnection("Live");
     await visitor.page.waitForTimeout(300);
   }

@@ -1,19 +1,20 @@
 // The tarball, installed as people install it, in projects as people have them.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { basename, extname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
-import { startGateway } from "../gateway.mjs";
+import { open, startGateway, startProxy } from "../gateway.mjs";
 
 const run = promisify(execFile);
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const BUILD = join(HERE, "build");
-const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
+const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html", ".css": "text/css" };
 
 let gateway, browser, server, site;
 before(async () => {
@@ -154,6 +155,32 @@ test("components of React that show the same have one subscription", async () =>
   assert.equal(await titleOf("build/components/components.html"), "done: [[false],[false],[true]]");
 });
 
+for (const name of ["vanilla", "react"]) {
+  test(`the example for the web: ${name}`, async () => {
+    const { build } = await import("vite");
+    await cp(fileURLToPath(new URL("../../../../examples/web/", import.meta.url)), join(BUILD, "examples"), {
+      recursive: true,
+      filter: (path) => !path.includes("node_modules"),
+    });
+    const [root, outDir] = [join(BUILD, "examples", name), join(BUILD, "examples", `${name}-built`)];
+    await build({ root, base: "./", logLevel: "warn", build: { outDir, emptyOutDir: true, target: "es2022" } });
+    const page = await browser.newPage();
+    const faults = [];
+    page.on("pageerror", (error) => faults.push(error.message));
+    await page.goto(`${site}/build/examples/${name}-built/index.html?gateway=${encodeURIComponent(gateway.url)}`);
+    await page.getByRole("status").filter({ hasText: "connected" }).waitFor();
+    await page.getByRole("button").click();
+    const price = page.getByRole("row", { name: "prices/eurusd" }).getByRole("cell").nth(1);
+    await price.waitFor();
+    const before = await price.textContent();
+    assert.match(before, /^1\.08/);
+    await page.getByRole("button").click();
+    await page.waitForFunction((text) => document.querySelector("tr").cells[1].textContent !== text, before);
+    assert.deepEqual(faults, []);
+    await page.close();
+  });
+}
+
 test("a script without a bundler", async () => {
   assert.equal(await titleOf("app/plain.html"), "done: 1");
 });
@@ -164,6 +191,37 @@ test("Node: `import`, and `import()` from CommonJS", async () => {
     assert.equal(stdout, told, file);
   }
 });
+
+const BIN = join(HERE, "node_modules/.bin");
+for (const [name, ...command] of [
+  ["Node", process.execPath],
+  ["Deno", join(BIN, "deno"), "run", "--no-prompt", "--allow-net=127.0.0.1", "--allow-read=."],
+  ["Bun", join(BIN, "bun")],
+]) {
+  test(`a program goes on after a lost connection: ${name}`, async (t) => {
+    const proxy = await startProxy(gateway.url);
+    t.after(() => proxy.end());
+    const publisher = open(t, gateway.url);
+    const path = `packaging/${name}`;
+    const [program, ...options] = command;
+    const child = spawn(program, [...options, join(HERE, "app/runtime.mjs"), proxy.url, path], {
+      cwd: HERE,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    t.after(() => child.kill());
+    const told = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      // Every attempt that the proxy refuses is told of.
+      if (line === "disconnected" && told.at(-1) === line) continue;
+      told.push(line);
+      if (line === "value 1") proxy.close();
+      if (line !== "disconnected") continue;
+      await publisher.set(path, { n: 2 });
+      proxy.open();
+    }
+    assert.deepEqual(told, ["set true", "refused already-exists", "value 1", "disconnected", "value 2", "closed undefined"]);
+  });
+}
 
 test("React renders on a server", async () => {
   const { stdout } = await run(process.execPath, [join(HERE, "app/render.mjs")], { timeout: 30_000 });

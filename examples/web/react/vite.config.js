@@ -1,0 +1,4 @@
+import { defineConfig } from "vite";
+
+// JSX as React has it, without a plugin.
+export default defineConfig({ oxc: { jsx: { runtime: "automatic" } } });
