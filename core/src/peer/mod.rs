@@ -248,6 +248,15 @@ impl Peer {
         self.note_dirty(Dirty { topic, base: from, since, interval, what: Owed::Announcement });
     }
 
+    /// A topic that the session goes on selecting is announced as in [`note_matched`](Self::note_matched), and before everything
+    /// else that it is owed: the subscription has ended that would have gone on with it.
+    pub fn note_handed_over(&mut self, topic: TopicNumber, from: Version, interval: Duration) {
+        if matches!(self.state, State::Live) {
+            self.outbox.note_first(Dirty { topic, base: from, since: None, interval, what: Owed::Announcement });
+            self.limit_memory();
+        }
+    }
+
     /// A topic that the session selects went from `base` to `since`; it is to be told of it at the
     /// most once in an `interval`.
     pub fn note(&mut self, topic: TopicNumber, base: Version, since: Version, interval: Duration) {
@@ -282,6 +291,12 @@ impl Peer {
         if matches!(self.state, State::Live) {
             self.outbox.note_subscribed(id, topics, head);
         }
+    }
+
+    /// A subscription ends before anything is done about it. `true` if the client was not [told](Self::note_subscribed)
+    /// that it has all topics of it, and now never is.
+    pub fn withdraw_subscribed(&mut self, id: SubscriptionId) -> bool {
+        self.outbox.withdraw_subscribed(id)
     }
 
     /// A subscription has ended because the client asked for it, and what only it selected has been
@@ -445,6 +460,10 @@ impl Peer {
             return;
         }
         self.outbox.note(dirty);
+        self.limit_memory();
+    }
+
+    fn limit_memory(&mut self) {
         if self.outbox.len() * OWED_BYTES + self.answers.len() > self.config.max_memory {
             let reason = alloc::format!(
                 "the client reads too slowly: what it is owed takes more than {} bytes",

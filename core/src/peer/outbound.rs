@@ -92,6 +92,7 @@ impl Peer {
                     batch.write(|out| GatewayFrame::Subscribed { id, topics }.encode(out));
                     continue;
                 }
+                Some(Item::Withdrawn) => continue,
                 Some(Item::Topic(dirty)) => dirty,
             };
             let told = tell_topic(dirty, topics.topic(dirty.topic), batch, bounds);

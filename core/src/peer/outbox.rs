@@ -45,13 +45,15 @@ pub(super) enum Item {
         /// Where the log stood when they were looked up.
         head: Version,
     },
+    /// What stood here need not be said any more.
+    Withdrawn,
 }
 
 /// The dirty topics of a session, oldest change first, and those that wait out their rate.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     queue: VecDeque<Item>,
-    /// How many items have left the front of the queue: an item's place is its index plus this.
+    /// How many items have left the front of the queue, less those put there: an item's place is its index plus this.
     gone: u64,
     /// Kept only while the queue is long.
     index: Option<Index>,
@@ -133,6 +135,21 @@ impl Outbox {
         self.push(Item::Subscribed { id, topics, head });
     }
 
+    /// Notes the same, to be told before everything that is owed.
+    pub(super) fn note_first(&mut self, mut dirty: Dirty) {
+        if let Some(owed) = self.stop_resting(dirty.topic) {
+            dirty.since = owed.since;
+        }
+        let owed = self.take(dirty.topic).map_or(dirty, |owed| owed.with(dirty));
+        self.put_back(Item::Topic(owed));
+    }
+
+    /// Whether it was still to be said that all topics of a subscription stand before: it will not be said.
+    pub(super) fn withdraw_subscribed(&mut self, subscription: SubscriptionId) -> bool {
+        let is_it = |item: &&mut Item| matches!(item, Item::Subscribed { id, .. } if *id == subscription);
+        self.queue.iter_mut().find(is_it).map(|item| *item = Item::Withdrawn).is_some()
+    }
+
     /// Owes nothing of this topic any more. `true` if it was still to be announced.
     pub(super) fn drop_topic(&mut self, topic: TopicNumber) -> bool {
         self.stop_resting(topic);
@@ -147,12 +164,9 @@ impl Outbox {
     /// The oldest item.
     pub(super) fn pop(&mut self) -> Option<Item> {
         let item = self.queue.pop_front()?;
-        self.gone += 1;
+        self.gone = self.gone.wrapping_add(1);
         if let (Item::Topic(dirty), Some(index)) = (&item, &mut self.index) {
-            index.places.remove(&dirty.topic);
-            if let Some(bound) = dirty.bound() {
-                index.sinces.remove(&bound);
-            }
+            index.remove(dirty);
         }
         if self.queue.is_empty() {
             self.index = None;
@@ -165,7 +179,7 @@ impl Outbox {
 
     /// Puts an item back that could not be told yet.
     pub(super) fn put_back(&mut self, item: Item) {
-        self.gone -= 1;
+        self.gone = self.gone.wrapping_sub(1);
         if let (Item::Topic(dirty), Some(index)) = (&item, &mut self.index) {
             index.insert(dirty, self.gone);
         }
@@ -208,7 +222,7 @@ impl Outbox {
     fn topics(&self) -> impl Iterator<Item = &Dirty> {
         self.queue.iter().filter_map(|item| match item {
             Item::Topic(dirty) => Some(dirty),
-            Item::Subscribed { .. } => None,
+            Item::Subscribed { .. } | Item::Withdrawn => None,
         })
     }
 
@@ -226,35 +240,41 @@ impl Outbox {
     fn push(&mut self, item: Item) {
         if self.index.is_none() && self.queue.len() >= SCAN_LIMIT {
             let mut index = Index::default();
-            for (place, queued) in (self.gone..).zip(&self.queue) {
+            for (place, queued) in self.queue.iter().enumerate() {
                 if let Item::Topic(dirty) = queued {
-                    index.insert(dirty, place);
+                    index.insert(dirty, self.gone.wrapping_add(place as u64));
                 }
             }
             self.index = Some(index);
         }
         if let (Item::Topic(dirty), Some(index)) = (&item, &mut self.index) {
-            index.insert(dirty, self.gone + self.queue.len() as u64);
+            index.insert(dirty, self.gone.wrapping_add(self.queue.len() as u64));
         }
         self.queue.push_back(item);
     }
 
+    /// Where a topic stands in the queue.
+    fn place(&self, topic: TopicNumber) -> Option<usize> {
+        match &self.index {
+            None => self.queue.iter().position(|item| matches!(item, Item::Topic(dirty) if dirty.topic == topic)),
+            Some(index) => usize::try_from(index.places.get(&topic)?.wrapping_sub(self.gone)).ok(),
+        }
+    }
+
+    /// Takes a topic out of the queue.
+    fn take(&mut self, topic: TopicNumber) -> Option<Dirty> {
+        let place = self.place(topic)?;
+        let Item::Topic(dirty) = core::mem::replace(self.queue.get_mut(place)?, Item::Withdrawn) else { return None };
+        if let Some(index) = &mut self.index {
+            index.remove(&dirty);
+        }
+        Some(dirty)
+    }
+
     /// Changes what is owed of a topic in its place. `false` if it does not stand in the queue.
     fn change(&mut self, topic: TopicNumber, change: impl FnOnce(Dirty) -> Dirty) -> bool {
-        let found = match &self.index {
-            None => self.queue.iter_mut().find_map(|item| match item {
-                Item::Topic(dirty) if dirty.topic == topic => Some(dirty),
-                Item::Topic(_) | Item::Subscribed { .. } => None,
-            }),
-            Some(index) => index.places.get(&topic).and_then(|place| {
-                let place = usize::try_from(place.saturating_sub(self.gone)).ok()?;
-                match self.queue.get_mut(place)? {
-                    Item::Topic(dirty) => Some(dirty),
-                    Item::Subscribed { .. } => None,
-                }
-            }),
-        };
-        let Some(dirty) = found else { return false };
+        let found = self.place(topic).and_then(|place| self.queue.get_mut(place));
+        let Some(Item::Topic(dirty)) = found else { return false };
         let before = dirty.bound();
         *dirty = change(*dirty);
         let after = dirty.bound();
@@ -274,6 +294,13 @@ impl Index {
     fn insert(&mut self, dirty: &Dirty, place: u64) {
         self.places.insert(dirty.topic, place);
         self.sinces.extend(dirty.bound());
+    }
+
+    fn remove(&mut self, dirty: &Dirty) {
+        self.places.remove(&dirty.topic);
+        if let Some(bound) = dirty.bound() {
+            self.sinces.remove(&bound);
+        }
     }
 }
 

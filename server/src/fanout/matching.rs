@@ -48,21 +48,28 @@ impl Shard {
             session.peer.close(ErrorCode::UnexpectedFrame, reason, Duration::ZERO, "");
             return;
         }
-        session.subscriptions.push(Subscription { id, selector: selector.clone(), interval, from, only: None });
+        let resume = if session.resume.is_some() { resume } else { Resume::No };
+        let goes_on = session.resumed && resume == Resume::Fully;
+        session.subscriptions.push(Subscription {
+            id,
+            selector: selector.clone(),
+            interval,
+            from,
+            goes_on,
+            only: None,
+        });
         self.interests.insert(selector, (key, id));
         let selector = selector.clone();
-        let resume = if session.resume.is_some() { resume } else { Resume::No };
         session.matching.push_back(Matching { id, selector, cursor: None, topics: 0, resume, is_begun: false });
         self.seek_work(key);
     }
 
     /// Ends a subscription, if it exists: one that was refused may cross with its end.
     pub(super) fn unsubscribe(&mut self, key: u32, id: SubscriptionId) {
-        let goes_on = |matching: &Matching| matching.id == id && matching.is_begun && matching.resume == Resume::Fully;
-        let half_resumed = self
-            .sessions
-            .get(key as usize)
-            .is_some_and(|session| session.resumed && session.matching.iter().any(goes_on));
+        let Some(session) = self.sessions.get_mut(key as usize) else { return };
+        let is_begun = session.matching.iter().any(|matching| matching.id == id && matching.is_begun);
+        let is_incomplete = session.peer.withdraw_subscribed(id) || is_begun;
+        let half_resumed = is_incomplete && session.subscription(id).is_some_and(|subscription| subscription.goes_on);
         if self.drop_subscription(key, id, half_resumed)
             && let Some(session) = self.sessions.get_mut(key as usize)
         {
@@ -195,7 +202,7 @@ impl Shard {
                 }
                 if announce {
                     let point = session.resume.clone().unwrap_or_default();
-                    session.peer.note_matched(number, told_before(&point, &view.topic), None, interval);
+                    session.peer.note_handed_over(number, told_before(&point, &view.topic), interval);
                 }
             }
             None => {

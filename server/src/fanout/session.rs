@@ -51,6 +51,8 @@ pub(super) struct Subscription {
     pub(super) selector: Selector,
     pub(super) interval: Duration,
     pub(super) from: HistoryStart,
+    /// Whether the client held all topics of it when it connected, and goes on from there.
+    pub(super) goes_on: bool,
     /// The topic that a selector without wildcards has matched.
     pub(super) only: Option<TopicNumber>,
 }

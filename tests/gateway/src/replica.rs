@@ -122,7 +122,8 @@ impl Replicas {
                 return None;
             }
             GatewayFrame::Ack(ack) => Told::Ack(*ack),
-            GatewayFrame::Ping { .. } | GatewayFrame::Pong { .. } | GatewayFrame::Unsubscribed { .. } => return None,
+            GatewayFrame::Ping { .. } | GatewayFrame::Pong { .. } => return None,
+            GatewayFrame::Unsubscribed { id } => Told::Unsubscribed { id: id.0 },
             GatewayFrame::Subscribed { id, topics, .. } => Told::Subscribed { id: id.0, topics: *topics },
             GatewayFrame::Fetched(fetched) => Told::Fetched {
                 id: fetched.id.0,

@@ -25,6 +25,8 @@ pub enum Told {
     Ack(Ack),
     /// A subscription is complete.
     Subscribed { id: u32, topics: u64 },
+    /// A subscription has ended.
+    Unsubscribed { id: u32 },
     /// One item of a fetch.
     Fetched { id: u32, path: String, sequence: u64, value: String },
     /// The end of a fetch.

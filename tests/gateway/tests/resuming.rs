@@ -1,23 +1,31 @@
 //! Going on after a lost connection, frame by frame.
 
 use outpour_core::wire::{ClientFrame, Hello, Resume, Subscribe};
-use outpour_core::{Epoch, ResumePoint, TopicNumber, Version};
+use outpour_core::{Epoch, Partition, ResumePoint, SubscriptionId, TopicNumber, Version};
 use outpour_gateway_tests::{Client, Setup, TestGateway, Told, gateway, hello, set, subscribe};
 
 fn long(text: &str) -> String {
     format!("{}: {text}", "a long value of which little changes from one version to the next".repeat(3))
 }
 
-/// What a client that comes back is told, up to the answer to its subscription to `t/*`.
-fn come_back(gateway: &TestGateway, point: ResumePoint, resume: Resume) -> Vec<Told> {
+/// A client that comes back and says this behind its hello, in one message.
+fn return_with(gateway: &TestGateway, point: ResumePoint, then: &[ClientFrame<'_>]) -> Client {
     let setup = Setup::publisher("subscriber");
     let mut client = Client::open(gateway.address(), &setup);
     let ClientFrame::Hello(hello) = hello(&setup) else { unreachable!() };
-    let ClientFrame::Subscribe(subscribe) = subscribe(1, "t/*") else { unreachable!() };
-    client.say(&[
-        ClientFrame::Hello(Hello { resume: Some(point), ..hello }),
-        ClientFrame::Subscribe(Subscribe { resume, ..subscribe }),
-    ]);
+    let hello = ClientFrame::Hello(Hello { resume: Some(point), ..hello });
+    client.say(&[&[hello], then].concat());
+    client
+}
+
+fn resume(id: u32, selector: &str, resume: Resume) -> ClientFrame<'_> {
+    let ClientFrame::Subscribe(subscribe) = subscribe(id, selector) else { unreachable!() };
+    ClientFrame::Subscribe(Subscribe { resume, ..subscribe })
+}
+
+/// What a client that comes back is told, up to the answer to its subscription to `t/*`.
+fn come_back(gateway: &TestGateway, point: ResumePoint, how: Resume) -> Vec<Told> {
+    let mut client = return_with(gateway, point, &[resume(1, "t/*", how)]);
     client.all_until(|told| matches!(told, Told::Subscribed { .. }))
 }
 
@@ -65,4 +73,25 @@ fn what_was_told_before_a_subscription_was_complete_is_not_told_again() {
     let told = come_back(&gateway, point(Epoch::default()), Resume::Partly);
     let whole = told.iter().filter(|told| matches!(told, Told::Value { whole: true, .. }));
     assert_eq!(whole.count(), 4);
+}
+
+#[test]
+fn what_others_select_is_announced_when_a_subscription_that_goes_on_ends_at_once() {
+    let gateway = gateway();
+    gateway.client("publisher").publish(1, &set(1, "t/a", &long("1"))).expect("applied");
+    let (_, welcome) = Client::connect(gateway.address(), &Setup::publisher("subscriber"));
+    let point = ResumePoint { epoch: welcome.epoch, marks: vec![(Partition(0), Version(1))], exceptions: Vec::new() };
+    let end = ClientFrame::Unsubscribe { id: SubscriptionId(1) };
+    let frames = [resume(1, "t/*", Resume::Fully), resume(2, "t/a", Resume::Partly), end];
+    let mut client = return_with(&gateway, point, &frames);
+    let mut told = client.all_until(|told| matches!(told, Told::Subscribed { id: 2, .. }));
+    if !told.iter().any(|told| matches!(told, Told::Unsubscribed { .. })) {
+        told.extend(client.all_until(|told| matches!(told, Told::Unsubscribed { .. })));
+    }
+    let place = |wanted: fn(&Told) -> bool| told.iter().position(wanted);
+    let complete = place(|told| matches!(told, Told::Subscribed { id: 1, .. }));
+    let ended = place(|told| matches!(told, Told::Unsubscribed { .. })).expect("the end is answered");
+    let announced = place(|told| matches!(told, Told::Announced { path, .. } if path == "t/a"));
+    // Either the client learned that what it held is there, or it is announced to the other subscription.
+    assert!(complete.map_or(announced > Some(ended), |complete| complete < ended), "{told:?}");
 }

@@ -84,6 +84,8 @@ struct Told {
     version: Version,
     value: Vec<u8>,
     sequence: Option<u64>,
+    /// Where the telling of events began.
+    first: Option<u64>,
     /// The events that are missing, from the first to the last.
     gaps: Vec<(u64, u64)>,
     /// Those of which the session said so when it had come back.
@@ -292,6 +294,7 @@ impl Following {
                 ever.check((update.epoch, *version), path, value.bytes(), Some(*sequence))?;
                 told.version = *version;
                 told.sequence = Some(*sequence);
+                told.first.get_or_insert(*sequence);
                 told.value = value.bytes().to_vec();
             }
             UpdateKind::Gap { first, last } => {
@@ -301,6 +304,7 @@ impl Following {
                     return Err(format!("a gap of {path} begins at {first} after event {before}"));
                 }
                 told.sequence = Some(*last);
+                told.first.get_or_insert(*first);
                 told.gaps.push((*first, *last));
             }
             UpdateKind::Removed => {
@@ -311,10 +315,12 @@ impl Following {
         Ok(())
     }
 
-    /// The session says that events are missing: the application is told where, sooner or later.
+    /// The session says that events are missing: the application is told where, sooner or later, unless it began to follow
+    /// behind them.
     fn expect_gaps(&mut self, missed: &[MissedEvents]) {
         for MissedEvents { path, first, last } in missed {
-            if let Some(told) = self.told.get_mut(path.as_str()).filter(|told| told.sequence.is_some()) {
+            let told = self.told.get_mut(path.as_str());
+            if let Some(told) = told.filter(|told| told.first.is_some_and(|begun| begun <= *first)) {
                 told.declared.push((*first, *last));
             }
         }

@@ -38,6 +38,25 @@ impl Naive {
         }
     }
 
+    fn note_first(&mut self, mut dirty: Dirty) {
+        if let Some(owed) = self.stop_resting(dirty.topic) {
+            dirty.since = owed.since;
+        }
+        let place = self.queue.iter().position(|item| matches!(item, Item::Topic(owed) if owed.topic == dirty.topic));
+        if let Some(place) = place
+            && let Item::Topic(owed) = core::mem::replace(&mut self.queue[place], Item::Withdrawn)
+        {
+            dirty = owed.with(dirty);
+        }
+        self.queue.insert(0, Item::Topic(dirty));
+    }
+
+    fn withdraw_subscribed(&mut self, subscription: SubscriptionId) -> bool {
+        let place =
+            self.queue.iter().position(|item| matches!(item, Item::Subscribed { id, .. } if *id == subscription));
+        place.map(|place| self.queue[place] = Item::Withdrawn).is_some()
+    }
+
     fn drop_topic(&mut self, topic: TopicNumber) -> bool {
         self.stop_resting(topic);
         let Some(owed) = self.find(topic) else { return false };
@@ -68,7 +87,9 @@ enum Step {
     Repaired(u32),
     Removed(u32),
     Dropped(u32),
-    Subscribed,
+    HandedOver(u32),
+    Subscribed(u32),
+    Withdrawn(u32),
     /// Told, and then perhaps put back in part or laid to rest for some time.
     Told(u8, Option<u64>),
     Passed(u64),
@@ -82,8 +103,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (topic.clone(), any::<bool>()).prop_map(|(topic, bound)| Step::Matched(topic, bound)),
         1 => topic.clone().prop_map(Step::Repaired),
         1 => topic.clone().prop_map(Step::Removed),
-        1 => topic.prop_map(Step::Dropped),
-        1 => Just(Step::Subscribed),
+        1 => topic.clone().prop_map(Step::Dropped),
+        1 => topic.prop_map(Step::HandedOver),
+        1 => (0..4_u32).prop_map(Step::Subscribed),
+        1 => (0..4_u32).prop_map(Step::Withdrawn),
         6 => (0..4_u8, prop::option::of(1..20_u64)).prop_map(|(put_back, rest)| Step::Told(put_back, rest)),
         2 => (0..10_u64).prop_map(Step::Passed),
     ];
@@ -112,9 +135,18 @@ proptest! {
                 Step::Dropped(topic) => {
                     prop_assert_eq!(outbox.drop_topic(TopicNumber(topic)), naive.drop_topic(TopicNumber(topic)));
                 }
-                Step::Subscribed => {
-                    outbox.note_subscribed(SubscriptionId(1), version, since);
-                    naive.queue.push(Item::Subscribed { id: SubscriptionId(1), topics: version, head: since });
+                Step::HandedOver(topic) => {
+                    let dirty = dirty(topic, 5, None, Owed::Announcement);
+                    outbox.note_first(dirty);
+                    naive.note_first(dirty);
+                }
+                Step::Subscribed(id) => {
+                    outbox.note_subscribed(SubscriptionId(id), version, since);
+                    naive.queue.push(Item::Subscribed { id: SubscriptionId(id), topics: version, head: since });
+                }
+                Step::Withdrawn(id) => {
+                    let id = SubscriptionId(id);
+                    prop_assert_eq!(outbox.withdraw_subscribed(id), naive.withdraw_subscribed(id));
                 }
                 Step::Told(put_back, rest) => {
                     let told = outbox.pop();
