@@ -1,3 +1,5 @@
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({ test: { include: ["test/load/*.test.ts"], testTimeout: 600_000, disableConsoleIntercept: true } });
+export default defineConfig({
+  test: { include: ["test/load/*.test.ts"], testTimeout: 600_000, disableConsoleIntercept: true },
+});

@@ -38,7 +38,9 @@ function scripts(name, found = new Set()) {
 
 const of = (...names) => names.map((name) => new URL(name, dist));
 /** What a page loads only if it shares a connection. */
-const [, sharing] = /import\("\.\/([^"]+\.js)"\)/.exec([...scripts("index.js")].map((name) => readFileSync(new URL(name, dist), "utf8")).join("\n"));
+const [, sharing] = /import\("\.\/([^"]+\.js)"\)/.exec(
+  [...scripts("index.js")].map((name) => readFileSync(new URL(name, dist), "utf8")).join("\n"),
+);
 const whole = weighFiles(of(...scripts("index.js"), "outpour.wasm"));
 console.log(`| ${"KiB".padEnd(44)} | ${"raw".padStart(8)} | ${"gzip".padStart(8)} | ${"brotli".padStart(8)} |`);
 console.log(`|${"-".repeat(46)}|---------:|---------:|---------:|`);

@@ -124,14 +124,24 @@ describe("the tree", () => {
 it("a series keeps the last samples", () => {
   const series = new Series(3);
   for (let n = 1; n <= 5; n++) series.push(n, n * 10);
-  expect(series.columns()).toEqual([[3, 4, 5], [30, 40, 50]]);
+  expect(series.columns()).toEqual([
+    [3, 4, 5],
+    [30, 40, 50],
+  ]);
   expect(series.value(series.length - 1)).toBe(50);
   series.clear();
   expect(series.columns()).toEqual([[], []]);
 });
 
 it("amounts are written for people", () => {
-  expect([0, 999, 1000, 18_234, 99_960, 1_234_567].map(bytes)).toEqual(["0 B", "999 B", "1.0 kB", "18.2 kB", "100 kB", "1.2 MB"]);
+  expect([0, 999, 1000, 18_234, 99_960, 1_234_567].map(bytes)).toEqual([
+    "0 B",
+    "999 B",
+    "1.0 kB",
+    "18.2 kB",
+    "100 kB",
+    "1.2 MB",
+  ]);
   expect([3, 999, 1500, 59_949, 61_000].map(duration)).toEqual(["3 ms", "999 ms", "1.5 s", "59.9 s", "1 min 1 s"]);
   expect([42.271, 65_000.1234, 0.00001305, 1200].map(quantity)).toEqual(["42.271", "65,000.12", "0.00001305", "1,200"]);
 });

@@ -8,7 +8,13 @@ import typescript from "typescript-eslint";
 const ROOT = join(import.meta.dirname, "../..");
 
 export default defineConfig(
-  globalIgnores(["**/node_modules/", "**/dist/", "**/build/", "bindings/js/src/wasm/", "bindings/js/test/packaging/app/types.tsx"]),
+  globalIgnores([
+    "**/node_modules/",
+    "**/dist/",
+    "**/build/",
+    "bindings/js/src/wasm/",
+    "bindings/js/test/packaging/app/types.tsx",
+  ]),
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   eslint.configs.recommended,
   {
@@ -24,6 +30,8 @@ export default defineConfig(
       "@typescript-eslint/require-await": "off",
       // What others declare is not always so, and what is awaited changes what was looked at before.
       "@typescript-eslint/no-unnecessary-condition": "off",
+      // Codes come from the module as numbers.
+      "@typescript-eslint/no-unsafe-enum-comparison": "off",
       // A class inside a method has a `this` of its own.
       "@typescript-eslint/no-this-alias": "off",
     },

@@ -78,7 +78,8 @@ async function measurePage(browser, site, { messages, values }) {
   };
   const figures = { bytes: [], parsed: [], plain: [] };
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, [task, argument]] of Object.entries(ways)) figures[name].push(await measure(browser, site, task, argument));
+    for (const [name, [task, argument]] of Object.entries(ways))
+      figures[name].push(await measure(browser, site, task, argument));
   }
   // What is shown is what was published: the sums of what the ways have read are equal.
   const sums = new Set([...figures.parsed, ...figures.plain].map(({ sum }) => sum.toFixed(3)));
@@ -129,10 +130,18 @@ function printPage(recording, figures) {
   const perUpdate = (way) => median(figures[way].map(({ busyUs }) => busyUs / UPDATES));
   // Ratios are taken within each round.
   const ratio = (way) => median(figures[way].map(({ busyUs }, round) => busyUs / figures.plain[round].busyUs));
-  console.log(`A gateway's recorded messages: ${thousands(UPDATES)} updates, ${(100 * recording.deltas).toFixed(0)} % deltas,`);
-  console.log(`${recording.perMessage.toFixed(0)} to a message, ${recording.perUpdate.toFixed(1)} bytes each; the values have 200.\n`);
+  console.log(
+    `A gateway's recorded messages: ${thousands(UPDATES)} updates, ${(100 * recording.deltas).toFixed(0)} % deltas,`,
+  );
+  console.log(
+    `${recording.perMessage.toFixed(0)} to a message, ${recording.perUpdate.toFixed(1)} bytes each; the values have 200.\n`,
+  );
   console.log("| what a page does | updates/s | main thread per update | × plain |\n|---|---|---|---|");
-  const names = { bytes: "`outpour`, batches of bytes", parsed: "`outpour`, batches, each `value` read", plain: "plain `WebSocket`, `JSON.parse` of full values" };
+  const names = {
+    bytes: "`outpour`, batches of bytes",
+    parsed: "`outpour`, batches, each `value` read",
+    plain: "plain `WebSocket`, `JSON.parse` of full values",
+  };
   for (const [way, name] of Object.entries(names)) {
     const rate = median(figures[way].map(({ ms }) => (UPDATES / ms) * 1000));
     console.log(`| ${name} | ${thousands(rate)} | ${perUpdate(way).toFixed(2)} µs | ${ratio(way).toFixed(2)} |`);
@@ -140,9 +149,13 @@ function printPage(recording, figures) {
 }
 
 function printLive(live) {
-  console.log("\n| live, gateway and `outpour pub` on the same cores | updates/s | bytes per update | main thread busy |\n|---|---|---|---|");
+  console.log(
+    "\n| live, gateway and `outpour pub` on the same cores | updates/s | bytes per update | main thread busy |\n|---|---|---|---|",
+  );
   for (const [way, { told, ms, bytes, busyUs }] of Object.entries(live)) {
-    console.log(`| ${way} | ${thousands((told / ms) * 1000)} | ${(bytes / told).toFixed(1)} | ${(busyUs / told).toFixed(2)} µs per update |`);
+    console.log(
+      `| ${way} | ${thousands((told / ms) * 1000)} | ${(bytes / told).toFixed(1)} | ${(busyUs / told).toFixed(2)} µs per update |`,
+    );
   }
 }
 

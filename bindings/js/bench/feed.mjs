@@ -18,7 +18,13 @@ export function feed() {
 /** A quote: prices move by their last digits. */
 export function value(topic, round) {
   const bid = 1_000_000 + topic * 100 + ((round * 7) % 90);
-  const quote = { symbol: `INSTRUMENT-${10_000 + topic}`, bid: bid / 1e4, ask: (bid + 3) / 1e4, count: 500 + round, venue: "XETR" };
+  const quote = {
+    symbol: `INSTRUMENT-${10_000 + topic}`,
+    bid: bid / 1e4,
+    ask: (bid + 3) / 1e4,
+    count: 500 + round,
+    venue: "XETR",
+  };
   const text = JSON.stringify(quote);
   return `${text.slice(0, -1)},"note":"${"n".repeat(BYTES - text.length - 10)}"}`;
 }

@@ -1,4 +1,5 @@
 import type { Condition, EngineSettings, LocalEngine } from "./engine.js";
+import { errorOf } from "./errors.js";
 import type { WebSocketConstructor } from "./options.js";
 import { readEvents, readReplicas, type EngineEvent, type Replica } from "./records.js";
 import { readUpdates, type Update } from "./updates.js";
@@ -18,8 +19,22 @@ interface Exports {
   engine_take(engine: number, id: number, bytes: number): number;
   engine_subscribe(engine: number, maxRate: number, from: number, fromNumber: bigint): number;
   engine_unsubscribe(engine: number, id: number): void;
-  engine_publish(engine: number, pathLength: number, change: number, type: number, stream: number, ...condition: Condition): number;
-  engine_create(engine: number, flags: number, type: number, history: number, historyAgeMs: number, condition: number): number;
+  engine_publish(
+    engine: number,
+    pathLength: number,
+    change: number,
+    type: number,
+    stream: number,
+    ...condition: Condition
+  ): number;
+  engine_create(
+    engine: number,
+    flags: number,
+    type: number,
+    history: number,
+    historyAgeMs: number,
+    condition: number,
+  ): number;
   engine_open_stream(engine: number): number;
   engine_close_stream(engine: number, id: number): void;
   engine_fetch(engine: number, history: number, historyNumber: bigint, limit: number): number;
@@ -54,7 +69,9 @@ export class Boundary {
     o: {
       ready: (engine: number) => this.#engines.get(engine)?.ready(),
       open: (engine: number, socket: number, url: number, urlLength: number, protocols: number, protocolsLength: number) =>
-        this.#engines.get(engine)?.open(socket, this.#text(url, urlLength), this.#text(protocols, protocolsLength).split(",")),
+        this.#engines
+          .get(engine)
+          ?.open(socket, this.#text(url, urlLength), this.#text(protocols, protocolsLength).split(",")),
       // Copied: some implementations of `WebSocket` read it later.
       send: (engine: number, socket: number, message: number, length: number) =>
         this.#engines.get(engine)?.send(socket, this.#bytes(message, length).slice()),
@@ -96,20 +113,24 @@ export class Boundary {
   /** What is known of a code: name, fault, whether it is retryable, and a sentence, a line each. */
   readonly describeCode = (code: number): string => decodeText(this.read(this.#exports.describe_code(code)));
 
-  /** An engine in this thread. @throws the number of the code of what is wrong with its settings. */
-  start({ endpoints, agent, flags, figures }: EngineSettings, WebSocket: WebSocketConstructor, ready: () => void): LocalEngine {
+  /** An engine in this thread. @throws what is wrong with its settings. */
+  start(
+    { endpoints, agent, flags, figures }: EngineSettings,
+    WebSocket: WebSocketConstructor,
+    ready: () => void,
+  ): LocalEngine {
     const random = crypto.getRandomValues(new Uint8Array(24));
     const agentLength = encodeText(agent).length;
     this.write(random, new Uint8Array(Float64Array.from(figures).buffer), agent + endpoints.join("\n"));
     const engine = this.#exports.engine_new(flags, agentLength);
-    if (engine < 0) throw -engine;
+    if (engine < 0) throw errorOf(-engine);
     const local = new ModuleEngine(this, engine, WebSocket, ready, () => this.#engines.delete(engine));
     this.#engines.set(engine, local);
     return local;
   }
 
   #bytes(at: number, length: number): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#exports.memory.buffer as ArrayBuffer, at, length);
+    return new Uint8Array(this.#exports.memory.buffer, at, length);
   }
 
   #text(at: number, length: number): string {
@@ -139,11 +160,11 @@ class ModuleEngine implements LocalEngine {
   }
 
   open(id: number, url: string, protocols: string[]): void {
-    const { opened, received, received_text, failed, closed } = this.#call;
+    const call = this.#call;
     const write = (part: Uint8Array | string): void => void this.#boundary.write(part);
     const fail = (detail: string): void => {
       write(detail);
-      failed(this.#number, id);
+      call.failed(this.#number, id);
     };
     let socket: WebSocket;
     try {
@@ -155,17 +176,17 @@ class ModuleEngine implements LocalEngine {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       write(socket.protocol);
-      opened(this.#number, id);
+      call.opened(this.#number, id);
     };
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
-      if (typeof data !== "object" || data === null) return received_text(this.#number, id);
+      if (typeof data !== "object" || data === null) return call.received_text(this.#number, id);
       write(new Uint8Array(data as ArrayBuffer));
-      received(this.#number, id);
+      call.received(this.#number, id);
     };
     socket.onerror = (event) => fail((event as ErrorEvent).message || "the connection could not be made");
     socket.onclose = ({ code, reason }) => {
       write(reason || `the WebSocket was closed with code ${code}`);
-      closed(this.#number, id, code);
+      call.closed(this.#number, id, code);
     };
   }
 

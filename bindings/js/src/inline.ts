@@ -21,9 +21,5 @@ export * from "./api.js";
  * ```
  */
 export function connect(urls: string | readonly string[], options?: ConnectOptions): Session {
-  return open(
-    { load: () => loadModule(() => bytes), webSocket: async () => globalThis.WebSocket },
-    urls,
-    options,
-  );
+  return open({ load: () => loadModule(() => bytes), webSocket: async () => globalThis.WebSocket }, urls, options);
 }

@@ -37,7 +37,10 @@ export async function launch(
   const [module, found] = await Promise.all([platform.load(), options.WebSocket ?? platform.webSocket()]);
   learnCodes(module.describeCode);
   if (found === undefined) {
-    throw errorOf(Codes.badOptions, "There is no WebSocket here: install the package `ws`, or pass one as the option `WebSocket`.");
+    throw errorOf(
+      Codes.badOptions,
+      "There is no WebSocket here: install the package `ws`, or pass one as the option `WebSocket`.",
+    );
   }
   const engine = module.start(settings, found, ready);
   const store = storeOf(options.store, endpoints);
@@ -66,14 +69,24 @@ export function checkCall(urls: string | readonly string[], options: ConnectOpti
     if (url === undefined || (url.protocol !== "ws:" && url.protocol !== "wss:")) {
       throw errorOf(Codes.badEndpoint, `${JSON.stringify(text)} does not start with ws:// or wss://.`);
     }
-    if (url.username !== "" || url.hash !== "") throw errorOf(Codes.badEndpoint, `${url.host}: an address has neither a user nor a fragment.`);
+    if (url.username !== "" || url.hash !== "")
+      throw errorOf(Codes.badEndpoint, `${url.host}: an address has neither a user nor a fragment.`);
   }
-  const figures = [options.connectTimeoutMs, options.backoff?.baseMs, options.backoff?.capMs, options.queue?.maxCount, options.queue?.maxBytes];
+  const figures = [
+    options.connectTimeoutMs,
+    options.backoff?.baseMs,
+    options.backoff?.capMs,
+    options.queue?.maxCount,
+    options.queue?.maxBytes,
+  ];
   if (figures.some((figure) => figure !== undefined && !(figure > 0 && Number.isFinite(figure)))) {
     throw errorOf(Codes.badOptions, "Times, counts and bytes are numbers above zero.");
   }
   if (options.shared !== undefined && typeof options.credentials === "function" && options.sharedAs === undefined) {
-    throw errorOf(Codes.badOptions, "Say by `sharedAs` whose credentials they are, so that nobody else shares the connection.");
+    throw errorOf(
+      Codes.badOptions,
+      "Say by `sharedAs` whose credentials they are, so that nobody else shares the connection.",
+    );
   }
   return endpoints as readonly string[];
 }

@@ -119,7 +119,8 @@ export class Publishing {
 }
 
 function conditionOf({ ifVersion, ifAbsent }: PublishOptions): Condition {
-  if (ifVersion !== undefined && ifAbsent === true) throw errorOf(Codes.badOptions, "Give `ifVersion` or `ifAbsent`, not both.");
+  if (ifVersion !== undefined && ifAbsent === true)
+    throw errorOf(Codes.badOptions, "Give `ifVersion` or `ifAbsent`, not both.");
   if (ifAbsent === true) return [1, 0n];
   if (ifVersion === undefined) return [0, 0n];
   if (!/^\d{1,20}$/.test(ifVersion)) throw errorOf(Codes.badOptions, "`ifVersion` is a version: a decimal number.");

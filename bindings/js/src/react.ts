@@ -128,7 +128,9 @@ class Topics {
   readonly #stops: (() => void)[];
 
   constructor(session: Session, selector: string, maxRate: number | undefined) {
-    const subscription = session.subscribe(selector, maxRate === undefined ? {} : { maxRate }, (updates) => this.#take(updates));
+    const subscription = session.subscribe(selector, maxRate === undefined ? {} : { maxRate }, (updates) =>
+      this.#take(updates),
+    );
     this.#stops = [
       () => subscription.close(),
       // While there is no connection, everything may be out of date; what is told after it says what is not.

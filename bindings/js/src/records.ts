@@ -74,7 +74,13 @@ export type EngineEvent =
   | { readonly kind: "subscribed"; readonly id: number; readonly topics: number }
   | { readonly kind: "refused"; readonly id: number; readonly code: number }
   | { readonly kind: "settled"; readonly ticket: number; readonly code: number; readonly version: string }
-  | { readonly kind: "fetched"; readonly id: number; readonly code: number; readonly more: boolean; readonly items: FetchedItem[] }
+  | {
+      readonly kind: "fetched";
+      readonly id: number;
+      readonly code: number;
+      readonly more: boolean;
+      readonly items: FetchedItem[];
+    }
   | { readonly kind: "readable"; readonly id: number }
   | { readonly kind: "credentials"; readonly id: number; readonly expired: boolean };
 

@@ -93,8 +93,7 @@ export class Session {
         this.#stops.push(watchPage(hint, () => this.#keeper?.write()));
       }
     } catch (error) {
-      const known = typeof error === "number" ? errorOf(error) : error;
-      this.#finish(known instanceof OutpourError ? known : errorOf(Codes.internal, String(error), undefined, error));
+      this.#finish(error instanceof OutpourError ? error : errorOf(Codes.internal, String(error), undefined, error));
     }
   }
 

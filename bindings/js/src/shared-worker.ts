@@ -48,7 +48,7 @@ async function codes(): Promise<Map<number, string>> {
   const told = new Map<number, string>();
   for (let code = 4000; code < 4500; code++) {
     const text = describeCode(code);
-    if (text !== undefined) told.set(code, text);
+    if (text !== "") told.set(code, text);
   }
   return told;
 }

@@ -95,7 +95,7 @@ export function readUpdates<T>(buffer: Uint8Array): Update<T>[] {
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   const updates: Update<T>[] = [];
   let epoch = "";
-  for (let at = 0; at < buffer.length; ) {
+  for (let at = 0; at < buffer.length;) {
     const flags = view.getUint8(at + 1);
     const pathLength = view.getUint16(at + 3, true);
     const valueLength = view.getUint32(at + 5, true);
@@ -124,7 +124,6 @@ export function readUpdates<T>(buffer: Uint8Array): Update<T>[] {
   }
   return updates;
 }
-
 
 /** @internal */
 export function hex(bytes: Uint8Array): string {

@@ -22,10 +22,24 @@ after(async () => {
   assert.deepEqual(unhandled, []);
 });
 
-const reasonOf = (promise) => promise.then(() => "nothing was thrown", ({ reason }) => reason);
+const reasonOf = (promise) =>
+  promise.then(
+    () => "nothing was thrown",
+    ({ reason }) => reason,
+  );
 
 test("an address that is none is refused at once", () => {
-  for (const url of ["", "http://localhost", "localhost:7400", "ws://", "ws://a b", "ws://user@host", "ws://host/#part", [], 7]) {
+  for (const url of [
+    "",
+    "http://localhost",
+    "localhost:7400",
+    "ws://",
+    "ws://a b",
+    "ws://user@host",
+    "ws://host/#part",
+    [],
+    7,
+  ]) {
     assert.throws(() => connect(url), { reason: "bad-endpoint" }, String(url));
   }
   for (const options of [{ connectTimeoutMs: -1 }, { queue: { maxCount: 0 } }, { backoff: { baseMs: Number.NaN } }]) {
@@ -62,7 +76,13 @@ test("bad paths, selectors, values and options", async (t) => {
 });
 
 test("a full queue refuses, waits or drops", async (t) => {
-  const fill = (session) => Array.from({ length: 5 }, (_, n) => session.set("queue", n).then(() => n, ({ reason }) => reason));
+  const fill = (session) =>
+    Array.from({ length: 5 }, (_, n) =>
+      session.set("queue", n).then(
+        () => n,
+        ({ reason }) => reason,
+      ),
+    );
   const limited = (whenFull) => open(t, gateway.url, { queue: { maxCount: 2, whenFull } });
   const refusing = limited("error");
   assert.deepEqual((await Promise.all(fill(refusing))).filter((outcome) => outcome === "queue-full").length, 3);

@@ -27,7 +27,10 @@ test("what is set is told, and held", async (t) => {
   assert.deepEqual(replica.value, { bid: 1.5 });
   assert.equal(replica.version, version);
   assert.ok(replica.ageMs >= 0 && !replica.stale);
-  assert.deepEqual(session.replicas("told/**").map(({ path }) => path), ["told/a"]);
+  assert.deepEqual(
+    session.replicas("told/**").map(({ path }) => path),
+    ["told/a"],
+  );
   assert.equal(session.replica("told/b"), undefined);
   await session.remove("told/a");
   assert.equal((await updates.next()).value.kind, "removed");
@@ -54,7 +57,10 @@ test("a subscription says why it is over", async (t) => {
 test("every type of value keeps its meaning", async (t) => {
   const session = open(t, gateway.url);
   const values = {
-    json: [[1, "two", null], [1, "two", null]],
+    json: [
+      [1, "two", null],
+      [1, "two", null],
+    ],
     text: [Value.text("grüße"), "grüße"],
     binary: [Value.binary(new Uint8Array([0, 255])), new Uint8Array([0, 255])],
     int64: [Value.int64(-(2n ** 63n)), -(2n ** 63n)],
@@ -78,7 +84,11 @@ test("events come in order, and history can be fetched", async (t) => {
     if (event.sequence === 5) void session.append("events/a", { n: 6 });
     if (events.length === 3) break;
   }
-  assert.deepEqual(events, [["event", 4, 4], ["event", 5, 5], ["event", 6, 6]]);
+  assert.deepEqual(events, [
+    ["event", 4, 4],
+    ["event", 5, 5],
+    ["event", 6, 6],
+  ]);
   const { items, more } = await session.fetchEvents("events/a", "all", { limit: 2 });
   assert.equal(items.length, 2);
   assert.equal(more, true);
@@ -89,7 +99,10 @@ test("conditions are judged by the gateway", async (t) => {
   const first = await session.set("conditions/a", 1, { ifAbsent: true });
   const exists = await errorOf(session.set("conditions/a", 2, { ifAbsent: true }));
   assert.ok(exists instanceof OutpourError);
-  assert.deepEqual([exists.code, exists.reason, exists.fault, exists.version], [4106, "already-exists", "caller", first.version]);
+  assert.deepEqual(
+    [exists.code, exists.reason, exists.fault, exists.version],
+    [4106, "already-exists", "caller", first.version],
+  );
   await session.set("conditions/a", 2, { ifVersion: first.version });
   assert.equal((await errorOf(session.set("conditions/a", 3, { ifVersion: first.version }))).reason, "version-mismatch");
   assert.equal((await errorOf(session.set("conditions/a", 3, { ifVersion: "none" }))).reason, "bad-options");
@@ -218,7 +231,11 @@ test("credentials come from a provider, and from none", async (t) => {
 
 test("what was held is there after a restart", async (t) => {
   let held;
-  const store = { load: async () => held, save: async (bytes) => void (held = bytes), clear: async () => void (held = undefined) };
+  const store = {
+    load: async () => held,
+    save: async (bytes) => void (held = bytes),
+    clear: async () => void (held = undefined),
+  };
   const publisher = open(t, gateway.url);
   await publisher.set("stored/a", { n: 1, text: "y".repeat(1000) });
   const first = connect(gateway.url, { store });
@@ -235,5 +252,9 @@ test("what was held is there after a restart", async (t) => {
   assert.ok(second.statistics().bytesReceived < 300);
   held = new Uint8Array([1, 2, 3]);
   const third = open(t, gateway.url, { store });
-  assert.equal((await third.subscribe("stored/*")[Symbol.asyncIterator]().next()).value.stale, false, "a damaged store is not trusted");
+  assert.equal(
+    (await third.subscribe("stored/*")[Symbol.asyncIterator]().next()).value.stale,
+    false,
+    "a damaged store is not trusted",
+  );
 });

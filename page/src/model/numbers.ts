@@ -13,7 +13,11 @@ const MAX_DEPTH = 4;
 /** Fields that say when or which rather than how much, by the last word of their name. */
 const LABELS = /(^|\.)(t|e|u|id|ts|time|timestamp|seq|sequence|version|updateId|tripId|routeId|squawk|icao24)$/i;
 /** Fields that people look for first. */
-const TELLING = [/(^|\.)(price|last|mid|bid|value)$/i, /(^|\.)[bc]$/, /(^|\.)(speed|groundspeed|altitude|temperature|latitude)$/i];
+const TELLING = [
+  /(^|\.)(price|last|mid|bid|value)$/i,
+  /(^|\.)[bc]$/,
+  /(^|\.)(speed|groundspeed|altitude|temperature|latitude)$/i,
+];
 
 /** The fields of a value that are numbers, or text that is one, in their order. */
 export function numericFields(value: unknown): Field[] {

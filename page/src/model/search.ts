@@ -35,5 +35,8 @@ function selectorPattern(selector: string): RegExp {
 }
 
 function segmentPattern(segment: string): string {
-  return segment.split("*").map((text) => text.replace(/[\\^$.|?+()[\]{}]/g, "\\$&")).join("[^/]*");
+  return segment
+    .split("*")
+    .map((text) => text.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"))
+    .join("[^/]*");
 }

@@ -178,7 +178,10 @@ class FaultySocket extends EventTarget {
       return;
     }
     // The caller may use its buffer again.
-    const kept = typeof data === "string" ? data : new Uint8Array(data instanceof ArrayBuffer ? data : data.buffer.slice(data.byteOffset, data.byteOffset + length));
+    const kept =
+      typeof data === "string"
+        ? data
+        : new Uint8Array(data instanceof ArrayBuffer ? data : data.buffer.slice(data.byteOffset, data.byteOffset + length));
     this.#heldBytes += length;
     this.#held.push(() => {
       this.#heldBytes -= length;

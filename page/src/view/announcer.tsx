@@ -42,6 +42,8 @@ function sentence(console: Console): string {
     case "suspended":
       return "Suspended.";
     default:
-      return console.lastReturn === undefined && console.topics.size === 0 ? "Connecting." : "Connection lost. Trying again.";
+      return console.lastReturn === undefined && console.topics.size === 0
+        ? "Connecting."
+        : "Connection lost. Trying again.";
   }
 }

@@ -79,7 +79,12 @@ export function App({ console }: { console: Console }) {
               Topics <span class="amount">{count(items.length)}</span>
             </h2>
             {folder !== "" && (
-              <button type="button" class="chip" onClick={() => setFolder("")} aria-label={`Show all topics, not only ${folder}`}>
+              <button
+                type="button"
+                class="chip"
+                onClick={() => setFolder("")}
+                aria-label={`Show all topics, not only ${folder}`}
+              >
                 {folder}/** <span aria-hidden="true">✕</span>
               </button>
             )}
@@ -119,9 +124,7 @@ export function App({ console }: { console: Console }) {
             />
           </div>
         </section>
-        {selected !== undefined && (
-          <TopicDetail key={selected.path} console={console} topic={selected} onClose={close} />
-        )}
+        {selected !== undefined && <TopicDetail key={selected.path} console={console} topic={selected} onClose={close} />}
       </main>
       <Announcer console={console} />
     </>

@@ -36,7 +36,18 @@ export function Chart({ lines, data, span, format, startsAtZero = false, label }
   useEffect(() => {
     const element = frame.current;
     if (element === null) return;
-    const make = (): UPlot => new UPlot(options(element, lines, () => spanOf(given.current.data()[0][0], span), startsAtZero, (v) => given.current.format(v)), given.current.data(), element);
+    const make = (): UPlot =>
+      new UPlot(
+        options(
+          element,
+          lines,
+          () => spanOf(given.current.data()[0][0], span),
+          startsAtZero,
+          (v) => given.current.format(v),
+        ),
+        given.current.data(),
+        element,
+      );
     let plot = make();
     let at = 0;
     const resize = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height: element.clientHeight }));
@@ -128,5 +139,9 @@ function spanOf(first: number | undefined, most: number): number {
 
 function ago(past: number): string {
   const seconds = Math.round(past);
-  return seconds <= 0 ? "now" : seconds < 60 ? `−${seconds} s` : `−${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  return seconds <= 0
+    ? "now"
+    : seconds < 60
+      ? `−${seconds} s`
+      : `−${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }

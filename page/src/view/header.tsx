@@ -62,7 +62,16 @@ function ThemeSwitch() {
         setTheme(other);
       }}
     >
-      <svg viewBox="0 0 24 24" width="18" height="18" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" aria-hidden="true">
+      <svg
+        viewBox="0 0 24 24"
+        width="18"
+        height="18"
+        fill="none"
+        stroke="currentColor"
+        stroke-width="2"
+        stroke-linecap="round"
+        aria-hidden="true"
+      >
         {theme === "dark" ? (
           <>
             <circle cx="12" cy="12" r="4.500" />
@@ -85,8 +94,17 @@ function Drop() {
           <stop offset="1" stop-color="#2563eb" />
         </linearGradient>
       </defs>
-      <path d="M16 2c5 6.600 9.500 11.300 9.500 17.200A9.500 9.800 0 0 1 6.500 19.200C6.500 13.300 11 8.600 16 2Z" fill="url(#drop)" />
-      <path d="M10.500 18.500c2-2 3.700-2 5.500 0s3.500 2 5.500 0" fill="none" stroke="#fff" stroke-width="2" stroke-linecap="round" />
+      <path
+        d="M16 2c5 6.600 9.500 11.300 9.500 17.200A9.500 9.800 0 0 1 6.500 19.200C6.500 13.300 11 8.600 16 2Z"
+        fill="url(#drop)"
+      />
+      <path
+        d="M10.500 18.500c2-2 3.700-2 5.500 0s3.500 2 5.500 0"
+        fill="none"
+        stroke="#fff"
+        stroke-width="2"
+        stroke-linecap="round"
+      />
     </svg>
   );
 }

@@ -31,7 +31,9 @@ export function NetworkPanel({ console }: { console: Console }) {
         <button
           type="button"
           disabled={weather !== "fair" || console.endpoints.length < 2}
-          title={console.endpoints.length < 2 ? "This gateway names no other of its log" : "Leave this gateway without a word"}
+          title={
+            console.endpoints.length < 2 ? "This gateway names no other of its log" : "Leave this gateway without a word"
+          }
           onClick={() => console.goElsewhere()}
         >
           Other gateway

@@ -42,7 +42,10 @@ export function TopicDetail({ console, topic, onClose }: Properties) {
     const [times, values] = drawn.columns();
     const seconds = times.map((time) => (performance.timeOrigin + time) / 1000);
     // The last value holds until now.
-    return [[...seconds, Date.now() / 1000], [...values, values[values.length - 1] ?? 0]];
+    return [
+      [...seconds, Date.now() / 1000],
+      [...values, values[values.length - 1] ?? 0],
+    ];
   };
   return (
     <section

@@ -35,7 +35,11 @@ export function TopicTable({ topics, items, order, onOrder, selected, onSelect }
     if (scroller.current === null || canvas.current === null) return;
     let colours = sparklineColours();
     const made = new VirtualList<Topic>(scroller.current, canvas.current, rowHeight, () => {
-      return new TopicRow(topics, () => state.current, () => colours);
+      return new TopicRow(
+        topics,
+        () => state.current,
+        () => colours,
+      );
     });
     list.current = made;
     const measure = new ResizeObserver(() => {
@@ -137,13 +141,7 @@ export function TopicTable({ topics, items, order, onOrder, selected, onSelect }
         </div>
         <Heading name="Updates" column="count" of="updates" order={order} onOrder={onOrder} />
       </div>
-      <div
-        class="topic-scroller"
-        role="rowgroup"
-        tabIndex={-1}
-        ref={scroller}
-        onClick={onClick}
-      >
+      <div class="topic-scroller" role="rowgroup" tabIndex={-1} ref={scroller} onClick={onClick}>
         <div class="topic-canvas" role="presentation" ref={canvas} />
         {items.length === 0 && <p class="empty">No topic fits.</p>}
       </div>

@@ -24,9 +24,14 @@ export function TopicTree({ lines, chosen, onChoose, onExpand }: Properties) {
 
   useEffect(() => {
     if (scroller.current === null || canvas.current === null) return;
-    const made = new VirtualList<TreeLine>(scroller.current, canvas.current, () => LINE_HEIGHT, () => {
-      return new TreeRow(() => state.current);
-    });
+    const made = new VirtualList<TreeLine>(
+      scroller.current,
+      canvas.current,
+      () => LINE_HEIGHT,
+      () => {
+        return new TreeRow(() => state.current);
+      },
+    );
     list.current = made;
     const stop = onFrame((now) => made.frame(now));
     return () => {

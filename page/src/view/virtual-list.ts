@@ -141,7 +141,13 @@ export class VirtualList<T> {
     }
   }
 
-  #place(slot: { line: Line<T>; item: T | undefined; index: number }, item: T, index: number, height: number, isNew: boolean): void {
+  #place(
+    slot: { line: Line<T>; item: T | undefined; index: number },
+    item: T,
+    index: number,
+    height: number,
+    isNew: boolean,
+  ): void {
     const { line } = slot;
     line.element.hidden = false;
     line.element.style.transform = `translateY(${index * height}px)`;

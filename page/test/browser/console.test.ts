@@ -44,7 +44,10 @@ test("a cut costs what has changed, and nothing else", async () => {
   expect(down).toBeLessThan(600);
   expect(up).toBeLessThan(400);
   expect(await visitor.page.locator("#last-resume").innerText()).toMatch(/down\s+\d+ B\s+up\s+\d+ B\s+away/);
-  await visitor.page.getByRole("status").getByText(/^Resumed complete: \d+ B down, \d+ B up, away/).waitFor();
+  await visitor.page
+    .getByRole("status")
+    .getByText(/^Resumed complete: \d+ B down, \d+ B up, away/)
+    .waitFor();
   expect(visitor.faults).toEqual([]);
 });
 
@@ -87,13 +90,18 @@ test("it goes on at another gateway of the same log", async () => {
   expect(second).not.toBe(first);
 
   await visitor.press("Other gateway");
-  await visitor.page.waitForFunction((former) => document.querySelector(".connection .gateway")?.textContent === former, first);
+  await visitor.page.waitForFunction(
+    (former) => document.querySelector(".connection .gateway")?.textContent === former,
+    first,
+  );
   expect(visitor.faults).toEqual([]);
 });
 
 test("whatever the network does, the values are those of the publisher in the end", async () => {
   using gateway = await Gateway.serve({ OUTPOUR_LIMITS_HEARTBEAT: "1s" });
-  const lines = execFileSync("zstd", ["-dcq", FEED], { encoding: "utf8", maxBuffer: 1 << 28 }).split("\n").slice(0, 6_000);
+  const lines = execFileSync("zstd", ["-dcq", FEED], { encoding: "utf8", maxBuffer: 1 << 28 })
+    .split("\n")
+    .slice(0, 6_000);
   await using visitor = await Visitor.open(browser, gateway.page);
   const published = gateway.replay(lines, 600);
   let isOver = false;

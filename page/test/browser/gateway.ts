@@ -44,12 +44,16 @@ export class Gateway implements Disposable {
 
   /** Publishes lines of `{"topic", "value"}` to their end. */
   publish(lines: readonly object[], ...options: string[]): void {
-    execFileSync(PROGRAM, ["pub", this.url, "--jsonl", ...options], { input: lines.map((line) => JSON.stringify(line)).join("\n") });
+    execFileSync(PROGRAM, ["pub", this.url, "--jsonl", ...options], {
+      input: lines.map((line) => JSON.stringify(line)).join("\n"),
+    });
   }
 
   /** Publishes a recorded feed at a rate, in the background; the promise is kept when all of it is acknowledged. */
   async replay(lines: readonly string[], rate: number): Promise<void> {
-    const child = spawn(PROGRAM, ["pub", this.url, "--jsonl", "--rate", String(rate)], { stdio: ["pipe", "ignore", "inherit"] });
+    const child = spawn(PROGRAM, ["pub", this.url, "--jsonl", "--rate", String(rate)], {
+      stdio: ["pipe", "ignore", "inherit"],
+    });
     const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
     child.stdin.end(lines.join("\n"));
     const code = await ended;

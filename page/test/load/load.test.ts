@@ -9,8 +9,13 @@ const SECONDS = Number(process.env["SECONDS"] ?? 60);
 /** Made values of about 100 bytes; the busy topics are those that are seen. */
 function* updates(count: number): Generator<string> {
   for (let n = 0; n < count; n++) {
-    const topic = n < TOPICS ? n : Math.floor(((n * 7919) % 1009) ** 2 / 1009 ** 2 * TOPICS);
-    const value = { id: topic, bid: (100 + Math.sin(n / 50 + topic)).toFixed(4), ask: (101 + Math.cos(n / 70)).toFixed(4), at: n };
+    const topic = n < TOPICS ? n : Math.floor((((n * 7919) % 1009) ** 2 / 1009 ** 2) * TOPICS);
+    const value = {
+      id: topic,
+      bid: (100 + Math.sin(n / 50 + topic)).toFixed(4),
+      ask: (101 + Math.cos(n / 70)).toFixed(4),
+      at: n,
+    };
     yield JSON.stringify({ topic: `load/${topic % 20}/topic-${topic}`, value });
   }
 }
@@ -36,7 +41,9 @@ test(`${TOPICS} topics, ${RATE} updates a second`, async () => {
   const seen = await page.evaluate(async (ms) => {
     const tasks: number[] = [];
     const frames: number[] = [];
-    new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: "longtask" });
+    new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({
+      type: "longtask",
+    });
     const begun = outpourConsole.topics.updates;
     const start = performance.now();
     let last = start;
@@ -62,7 +69,12 @@ test(`${TOPICS} topics, ${RATE} updates a second`, async () => {
   const after = await metrics();
   const mainThread = (100 * ((after["TaskDuration"] ?? 0) - (before["TaskDuration"] ?? 0))) / SECONDS;
   const megabytes = (metrics: Record<string, number>): number => Math.round((metrics["JSHeapUsedSize"] ?? 0) / 1e5) / 10;
-  console.log({ ...seen, mainThreadPercent: Math.round(mainThread), heapBefore: megabytes(before), heapAfter: megabytes(after) });
+  console.log({
+    ...seen,
+    mainThreadPercent: Math.round(mainThread),
+    heapBefore: megabytes(before),
+    heapAfter: megabytes(after),
+  });
   expect(await page.locator(".topic-row").count()).toBeLessThan(80);
   await feed;
   await visitor.holds(gateway.values());

@@ -28,7 +28,13 @@ export class FollowedTopics {
   /** Events that wait for those before them. */
   #heldBack: Update[] | undefined;
 
-  constructor(selector: string, maxRate: number, from: readonly [number, bigint], mirror: Mirror, UpdateClass: typeof Update) {
+  constructor(
+    selector: string,
+    maxRate: number,
+    from: readonly [number, bigint],
+    mirror: Mirror,
+    UpdateClass: typeof Update,
+  ) {
     this.selector = selector;
     this.maxRate = maxRate;
     this.#from = from;

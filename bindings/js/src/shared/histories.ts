@@ -21,7 +21,10 @@ export class Histories {
   readonly #asked = new Map<number, Wanted>();
   #waiting: Wanted[] = [];
 
-  constructor(fetch: (selector: string, from: readonly [number, bigint], limit: number) => number, cancel: (fetch: number) => void) {
+  constructor(
+    fetch: (selector: string, from: readonly [number, bigint], limit: number) => number,
+    cancel: (fetch: number) => void,
+  ) {
     this.#fetch = fetch;
     this.#cancel = cancel;
   }

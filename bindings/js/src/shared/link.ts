@@ -67,7 +67,7 @@ function answerOf(worker: SharedWorker, hello: Hello): Promise<Welcome> {
     worker.onerror = (event) => {
       settle();
       event.preventDefault();
-      reject(new Error((event as ErrorEvent).message || "The shared worker could not be started."));
+      reject(new Error(event.message || "The shared worker could not be started."));
     };
     worker.port.onmessage = ({ data }: MessageEvent<Welcome>) => {
       settle();

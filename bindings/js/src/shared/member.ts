@@ -119,7 +119,10 @@ export class Member {
     this.#isReading = true;
     const [statistics, principal] = [this.#source.statistics(), this.#source.principal()];
     const report: Report = { kind: "report", updates, events, statistics, principal };
-    this.#port.postMessage(report, updates.map(([, { buffer }]) => buffer as ArrayBuffer));
+    this.#port.postMessage(
+      report,
+      updates.map(([, { buffer }]) => buffer as ArrayBuffer),
+    );
   }
 
   #takeUpdates(): [number, Uint8Array][] {

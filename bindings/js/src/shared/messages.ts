@@ -23,8 +23,26 @@ export type Request =
   | readonly [ask: "hello", hello: Hello]
   | readonly [ask: "subscribe", id: number, selector: string, maxRate: number]
   | readonly [ask: "unsubscribe", id: number]
-  | readonly [ask: "publish", ticket: number, path: string, change: number, type: number, bytes: Uint8Array, stream: number, condition: Condition]
-  | readonly [ask: "create", ticket: number, path: string, flags: number, type: number, history: number, historyAgeMs: number, condition: number]
+  | readonly [
+      ask: "publish",
+      ticket: number,
+      path: string,
+      change: number,
+      type: number,
+      bytes: Uint8Array,
+      stream: number,
+      condition: Condition,
+    ]
+  | readonly [
+      ask: "create",
+      ticket: number,
+      path: string,
+      flags: number,
+      type: number,
+      history: number,
+      historyAgeMs: number,
+      condition: number,
+    ]
   | readonly [ask: "openStream" | "closeStream", id: number]
   | readonly [ask: "fetch", id: number, selector: string, history: readonly [number, bigint] | undefined, limit: number]
   | readonly [ask: "cancelFetch", id: number]
@@ -39,7 +57,11 @@ export type Request =
 
 /** What the worker answers a hello with. */
 export type Welcome =
-  | { readonly kind: "welcome"; /** What there is to say of each code of errors. */ readonly codes: ReadonlyMap<number, string>; /** The lock that the worker holds while it lives. */ readonly lock: string }
+  | {
+      readonly kind: "welcome";
+      /** What there is to say of each code of errors. */ readonly codes: ReadonlyMap<number, string>;
+      /** The lock that the worker holds while it lives. */ readonly lock: string;
+    }
   | { readonly kind: "refused"; readonly problem: string };
 
 /** What the worker tells a tab. The next one follows when this one was read. */

@@ -3,7 +3,7 @@ import type { Update } from "../updates.js";
 import type { ValueType } from "../values.js";
 
 /** The newest that a tab was told of a topic. */
-class Told implements Replica<unknown> {
+class Told implements Replica {
   readonly #update: Update;
   readonly #mirror: Mirror;
   readonly #round: number;

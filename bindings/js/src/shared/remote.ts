@@ -42,7 +42,13 @@ export class RemoteEngine implements Engine {
   #epoch = "";
 
   /** `link` is the first one; `open` makes those that follow. */
-  constructor(link: Link, open: () => Promise<Link>, library: Library, ready: () => void, mostPublishes: number | undefined) {
+  constructor(
+    link: Link,
+    open: () => Promise<Link>,
+    library: Library,
+    ready: () => void,
+    mostPublishes: number | undefined,
+  ) {
     this.#open = open;
     this.#library = library;
     this.#ready = ready;

@@ -58,11 +58,15 @@ export async function startSite({ policy, missing = [] } = {}) {
         const type = pathname.endsWith(".js") ? "text/javascript" : "text/html";
         const headers = { "content-type": type };
         if (policy !== undefined) headers["content-security-policy"] = policy;
-        const body = pathname.endsWith(".js") ? WORKER : `<!doctype html><title>${pathname}</title><link rel="icon" href="data:,">`;
+        const body = pathname.endsWith(".js")
+          ? WORKER
+          : `<!doctype html><title>${pathname}</title><link rel="icon" href="data:,">`;
         return response.writeHead(200, headers).end(body);
       }
       if (missing.includes(file)) return response.writeHead(404).end();
-      response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "text/plain" }).end(await readFile(new URL(file, DIST)));
+      response
+        .writeHead(200, { "content-type": TYPES[extname(file)] ?? "text/plain" })
+        .end(await readFile(new URL(file, DIST)));
     } catch {
       response.writeHead(404).end();
     }

@@ -160,7 +160,10 @@ test("sessions that are closed leave nothing behind", async () => {
   const before = await held();
   await cycle(300);
   const after = await held();
-  assert.ok(after.usedSize - before.usedSize < 300 * 200, `the heap grew from ${before.usedSize} to ${after.usedSize} bytes`);
+  assert.ok(
+    after.usedSize - before.usedSize < 300 * 200,
+    `the heap grew from ${before.usedSize} to ${after.usedSize} bytes`,
+  );
   assert.ok(after.jsEventListeners <= before.jsEventListeners + 2, `${after.jsEventListeners} listeners`);
   assert.deepEqual(faults, []);
   await end();

@@ -16,9 +16,7 @@ after(async () => {
 
 /** Sets topics under a path to values of about 100 bytes. */
 async function publish(folder, count, round) {
-  const sets = Array.from({ length: count }, (_, n) =>
-    publisher.set(`${folder}/${n}`, { n, round, note: "x".repeat(80) }),
-  );
+  const sets = Array.from({ length: count }, (_, n) => publisher.set(`${folder}/${n}`, { n, round, note: "x".repeat(80) }));
   await Promise.all(sets);
 }
 
@@ -81,7 +79,10 @@ test("a gateway that stalls is left and found again", async () => {
   proxy.stall();
   await other.set("stall/a", 2);
   await page.waitForFunction(() => session.replica("stall/a")?.value === 2);
-  assert.deepEqual((await page.evaluate(() => resumed)).map(({ outcome }) => outcome), ["complete"]);
+  assert.deepEqual(
+    (await page.evaluate(() => resumed)).map(({ outcome }) => outcome),
+    ["complete"],
+  );
   assert.deepEqual(faults, []);
   await end();
   await other.close();
@@ -111,11 +112,14 @@ test("a gateway is killed, and another one taken", async () => {
   await filler.set("moved/a", "of the first");
   const { page, faults, end } = await openPage(browser, site);
   await publisher.set("moved/a", "of the second");
-  await page.evaluate((urls) => {
-    begin(urls);
-    follow("moved/*");
-    return following.ready;
-  }, [first.url, gateway.url]);
+  await page.evaluate(
+    (urls) => {
+      begin(urls);
+      follow("moved/*");
+      return following.ready;
+    },
+    [first.url, gateway.url],
+  );
   await page.waitForFunction(() => session.replica("moved/a")?.value === "of the first");
   await filler.close();
   await first.kill();

@@ -28,7 +28,8 @@ const join = (page, url, selector, options = {}) =>
     [url, selector, { shared: SHARED, ...options }],
   );
 
-const holds = (page, path, value) => page.waitForFunction(([path, value]) => session.replica(path)?.value === value, [path, value]);
+const holds = (page, path, value) =>
+  page.waitForFunction(([path, value]) => session.replica(path)?.value === value, [path, value]);
 
 /** Tabs of one browser, before a proxy that counts connections. */
 async function openTabs(count, use = () => {}) {
@@ -39,7 +40,10 @@ async function openTabs(count, use = () => {}) {
   for (let n = 0; n < count; n++) tabs.push(await openPage(browser, site, { context }));
   const pages = tabs.map(({ page }) => page);
   const end = async () => {
-    assert.deepEqual(tabs.flatMap(({ faults }) => faults), []);
+    assert.deepEqual(
+      tabs.flatMap(({ faults }) => faults),
+      [],
+    );
     await context.close();
     await proxy.end();
   };
@@ -77,7 +81,11 @@ test("two tabs share one connection, and each is answered what it published", as
 
 test("a tab that comes later is told what the other holds without a snapshot on the wire", async () => {
   await Promise.all(Array.from({ length: 100 }, (_, n) => publisher.set(`later/${n}`, "z".repeat(500) + n)));
-  const { proxy, pages: [first, second], end } = await openTabs(2);
+  const {
+    proxy,
+    pages: [first, second],
+    end,
+  } = await openTabs(2);
   await join(first, proxy.url, "later/*");
   const received = (page) =>
     page.evaluate(async () => {
@@ -92,13 +100,21 @@ test("a tab that comes later is told what the other holds without a snapshot on 
   assert.equal(await second.evaluate(() => told.length), 100);
   const after = await received(second);
   assert.equal(after.snapshots, before.snapshots);
-  assert.ok(after.bytesReceived - before.bytesReceived < 3000, `${after.bytesReceived - before.bytesReceived} bytes for 50,000`);
+  assert.ok(
+    after.bytesReceived - before.bytesReceived < 3000,
+    `${after.bytesReceived - before.bytesReceived} bytes for 50,000`,
+  );
   assert.equal(proxy.accepted, 1);
   await end();
 });
 
 test("a tab is closed, another crashes, and the third goes on; with the last one the connection ends", async () => {
-  const { proxy, context, pages: [closed, crashed, last], end } = await openTabs(3);
+  const {
+    proxy,
+    context,
+    pages: [closed, crashed, last],
+    end,
+  } = await openTabs(3);
   for (const page of [closed, crashed, last]) await join(page, proxy.url, "leaving/*");
   await closed.close();
   const crash = new Promise((resolve) => crashed.once("crash", resolve));
@@ -121,7 +137,8 @@ test("a network that is cut is taken up by both tabs over one connection", async
   await publisher.set("cut/a", 1);
   for (const page of pages) await holds(page, "cut/a", 1);
   proxy.close();
-  for (const page of pages) await page.waitForFunction(() => session.connection.state === "disconnected" && session.replica("cut/a").stale);
+  for (const page of pages)
+    await page.waitForFunction(() => session.connection.state === "disconnected" && session.replica("cut/a").stale);
   await publisher.set("cut/a", 2);
   const waiting = pages[0].evaluate(async () => (await session.set("cut/b", 3)).version);
   const before = proxy.accepted;
@@ -139,7 +156,11 @@ test("a network that is cut is taken up by both tabs over one connection", async
 });
 
 test("update streams, conditions and publishes that wait for room work as in a session of one's own", async () => {
-  const { proxy, pages: [page], end } = await openTabs(1);
+  const {
+    proxy,
+    pages: [page],
+    end,
+  } = await openTabs(1);
   await join(page, proxy.url, "stream/*", { queue: { maxCount: 5, whenFull: "wait" } });
   const told = await page.evaluate(async () => {
     const stream = session.updateStream("stream/a");
@@ -162,7 +183,9 @@ test("update streams, conditions and publishes that wait for room work as in a s
     return { versions: new Set(many.map(({ version }) => version)).size, aborted, reason, why: await closed.closed, events };
   });
   assert.deepEqual(told, { versions: 50, aborted: "no more", reason: "bad-selector", why: undefined, events: [1, 2, 3] });
-  await page.waitForFunction(() => session.replicas("stream/*").length === 52 && session.replica("stream/a").value.endsWith("s19"));
+  await page.waitForFunction(
+    () => session.replicas("stream/*").length === 52 && session.replica("stream/a").value.endsWith("s19"),
+  );
   assert.deepEqual(await page.evaluate(() => session.replicas("*/a").map(({ path }) => path)), ["stream/a"]);
   await end();
 });
@@ -181,14 +204,19 @@ test("credentials that are not taken end the sessions of all tabs, and nobody el
       [guarded.url, SHARED],
     ),
   );
-  for (const told of await Promise.all(ends)) assert.deepEqual(told, { reason: "unauthenticated", waiting: "unauthenticated", state: "closed" });
+  for (const told of await Promise.all(ends))
+    assert.deepEqual(told, { reason: "unauthenticated", waiting: "unauthenticated", state: "closed" });
   await join(pages[0], guarded.url, "mine/**", { credentials: "a token of anna's" });
   assert.equal(await pages[0].evaluate(() => session.shared), true);
   await end();
 });
 
 test("a page loads what it needs: no module if it shares, no worker if it does not", async () => {
-  const { proxy, pages: [own, sharing], end } = await openTabs(2);
+  const {
+    proxy,
+    pages: [own, sharing],
+    end,
+  } = await openTabs(2);
   const asked = { own: [], sharing: [] };
   own.on("request", (request) => asked.own.push(new URL(request.url()).pathname));
   sharing.on("request", (request) => asked.sharing.push(new URL(request.url()).pathname));
@@ -203,7 +231,10 @@ test("other credentials never share, and the same ones do", async () => {
   const tokens = new URL("tokens.toml", import.meta.url).pathname;
   const guarded = await startGateway({ args: ["--config", tokens] });
   const proxy = await startProxy(guarded.url);
-  const { pages: [anna, again, ben], end } = await openTabs(3);
+  const {
+    pages: [anna, again, ben],
+    end,
+  } = await openTabs(3);
   await join(anna, proxy.url, "mine/**", { credentials: "a token of anna's" });
   await join(again, proxy.url, "mine/**", { credentials: "a token of anna's" });
   assert.equal(proxy.accepted, 1);
@@ -225,7 +256,10 @@ test("other credentials never share, and the same ones do", async () => {
 test("credentials are asked of a tab that lives", async () => {
   const tokens = new URL("tokens.toml", import.meta.url).pathname;
   const guarded = await startGateway({ args: ["--config", tokens] });
-  const { pages: [silent, other], end } = await openTabs(2);
+  const {
+    pages: [silent, other],
+    end,
+  } = await openTabs(2);
   const begun = (page, answers) =>
     page.evaluate(
       async ([url, shared, answers]) => {

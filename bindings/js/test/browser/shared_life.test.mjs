@@ -29,7 +29,8 @@ const join = (page, url, selector, options = {}) =>
     [url, selector, { shared: SHARED, ...options }],
   );
 
-const holds = (page, path, value) => page.waitForFunction(([path, value]) => session.replica(path)?.value === value, [path, value]);
+const holds = (page, path, value) =>
+  page.waitForFunction(([path, value]) => session.replica(path)?.value === value, [path, value]);
 
 /** Ends the worker of a browser, as browsers do that are short of memory. */
 async function endWorker(browser) {
@@ -45,7 +46,10 @@ test("a tab that is put to sleep leaves, and catches up when it wakes", async ()
   await publisher.set("sleep/b", 1);
   await publisher.append("sleep/events", "first");
   const context = await browser.newContext();
-  const [sleeper, other] = [await openPage(browser, site, { context }), await openPage(browser, site, { context, path: "other" })];
+  const [sleeper, other] = [
+    await openPage(browser, site, { context }),
+    await openPage(browser, site, { context, path: "other" }),
+  ];
   await join(other.page, proxy.url, "sleep/**");
   await join(sleeper.page, proxy.url, "sleep/**");
   await publisher.append("sleep/events", "second");
@@ -95,9 +99,20 @@ test("past events are told in every tab, of as many topics as there are", async 
       },
       [gateway.url, SHARED, names],
     );
-  const expected = Object.fromEntries(names.map((name) => [name, [[1, 1], [2, 2]]]));
+  const expected = Object.fromEntries(
+    names.map((name) => [
+      name,
+      [
+        [1, 1],
+        [2, 2],
+      ],
+    ]),
+  );
   for (const told of await Promise.all(tabs.map(({ page }) => followAll(page)))) assert.deepEqual(told, expected);
-  assert.deepEqual(tabs.flatMap(({ faults }) => faults), []);
+  assert.deepEqual(
+    tabs.flatMap(({ faults }) => faults),
+    [],
+  );
   await context.close();
 });
 
@@ -173,12 +188,22 @@ test("a tab that does not read is told the newest values, and of events which it
     changes.push(publisher.set("slow/value", { n, note }), publisher.append("slow/events", { n, note }));
     if (n % 200 === 0) await Promise.all(changes.splice(0));
   }
-  await other.page.waitForFunction(() => session.replica("slow/value")?.value.n === 3000 && session.replica("slow/events")?.value.n === 3000);
+  await other.page.waitForFunction(
+    () => session.replica("slow/value")?.value.n === 3000 && session.replica("slow/events")?.value.n === 3000,
+  );
   await devtools.send("Page.setWebLifecycleState", { state: "active" });
-  await slow.page.waitForFunction(() => session.replica("slow/value")?.value.n === 3000 && told.some(([path, , value]) => path === "slow/events" && value?.n === 3000));
+  await slow.page.waitForFunction(
+    () =>
+      session.replica("slow/value")?.value.n === 3000 &&
+      told.some(([path, , value]) => path === "slow/events" && value?.n === 3000),
+  );
   const kinds = await slow.page.evaluate(() => {
     const events = told.filter(([path]) => path === "slow/events");
-    return { told: told.length, events: events.filter(([, kind]) => kind === "event").length, gaps: events.filter(([, kind]) => kind === "gap").length };
+    return {
+      told: told.length,
+      events: events.filter(([, kind]) => kind === "event").length,
+      gaps: events.filter(([, kind]) => kind === "gap").length,
+    };
   });
   assert.ok(kinds.events < 3000 && kinds.gaps > 0, JSON.stringify(kinds));
   assert.deepEqual([...slow.faults, ...other.faults], []);
@@ -191,10 +216,14 @@ test("tabs whose worker dies go on with another one", async () => {
   const tabs = [await openPage(own, site, { context }), await openPage(own, site, { context })];
   for (const { page } of tabs) await join(page, proxy.url, "dies/*");
   await endWorker(own);
-  for (const { page } of tabs) await page.waitForFunction(() => states.includes("disconnected") && session.connection.state === "connected");
+  for (const { page } of tabs)
+    await page.waitForFunction(() => states.includes("disconnected") && session.connection.state === "connected");
   await publisher.set("dies/a", 1);
   for (const { page } of tabs) await holds(page, "dies/a", 1);
   assert.equal(proxy.accepted, 2);
-  assert.deepEqual(tabs.flatMap(({ faults }) => faults), []);
+  assert.deepEqual(
+    tabs.flatMap(({ faults }) => faults),
+    [],
+  );
   await context.close();
 });

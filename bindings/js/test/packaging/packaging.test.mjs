@@ -64,7 +64,14 @@ async function modulesIn(folder) {
 test("Vite: one module, for a page and its worker", async () => {
   const { build } = await import("vite");
   const outDir = join(BUILD, "vite");
-  await build({ root: join(HERE, "app"), base: "./", logLevel: "warn", configFile: false, worker: { format: "es" }, build: { outDir, target: "es2022" } });
+  await build({
+    root: join(HERE, "app"),
+    base: "./",
+    logLevel: "warn",
+    configFile: false,
+    worker: { format: "es" },
+    build: { outDir, target: "es2022" },
+  });
   assert.equal((await modulesIn(outDir)).length, 1);
   assert.equal(await titleOf("build/vite/index.html"), "done: the page");
 });
@@ -102,7 +109,14 @@ test("esbuild: in one file, from `outpour/inline`", async () => {
     .replace('"outpour"', '"outpour/inline"')
     .replace(/const worker[^]*$/, "document.title = `done: ${(await session.get('packaging/app')).value.from}`;");
   const stdin = { contents, resolveDir: join(HERE, "app") };
-  await build({ stdin, outfile: join(outdir, "main.js"), bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
+  await build({
+    stdin,
+    outfile: join(outdir, "main.js"),
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    logLevel: "warning",
+  });
   await cp(join(HERE, "app/index.html"), join(outdir, "index.html"));
   assert.equal(await titleOf("build/inline/index.html"), "done: the page");
 });
@@ -111,7 +125,14 @@ test("Vite: a worker that tabs share", async () => {
   const { build } = await import("vite");
   const outDir = join(BUILD, "vite-shared");
   const rollupOptions = { input: join(HERE, "app/shared.html") };
-  await build({ root: join(HERE, "app"), base: "./", logLevel: "warn", configFile: false, worker: { format: "es" }, build: { outDir, target: "es2022", rollupOptions } });
+  await build({
+    root: join(HERE, "app"),
+    base: "./",
+    logLevel: "warn",
+    configFile: false,
+    worker: { format: "es" },
+    build: { outDir, target: "es2022", rollupOptions },
+  });
   assert.equal((await modulesIn(outDir)).length, 1);
   assert.equal(await titleOf("build/vite-shared/shared.html"), "done: a shared worker");
 });
@@ -135,9 +156,19 @@ test("webpack: a worker that tabs share", async () => {
 test("esbuild: a worker that tabs share, copied beside the bundle", async () => {
   const { build } = await import("esbuild");
   const outdir = join(BUILD, "esbuild-shared");
-  const contents = (await readFile(join(HERE, "app/shared.js"), "utf8")).replace('"outpour/shared-worker"', '"./shared-worker.js"');
+  const contents = (await readFile(join(HERE, "app/shared.js"), "utf8")).replace(
+    '"outpour/shared-worker"',
+    '"./shared-worker.js"',
+  );
   const stdin = { contents, resolveDir: join(HERE, "app") };
-  await build({ stdin, outfile: join(outdir, "shared.js"), bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
+  await build({
+    stdin,
+    outfile: join(outdir, "shared.js"),
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    logLevel: "warning",
+  });
   for (const file of ["outpour.wasm", "shared-worker"]) {
     const found = fileURLToPath(import.meta.resolve(`outpour/${file}`));
     await cp(found, join(outdir, basename(found)));
@@ -150,7 +181,15 @@ test("components of React that show the same have one subscription", async () =>
   const { build } = await import("esbuild");
   const outdir = join(BUILD, "components");
   const define = { "process.env.NODE_ENV": '"production"' };
-  await build({ entryPoints: [join(HERE, "app/components.js")], outdir, define, bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
+  await build({
+    entryPoints: [join(HERE, "app/components.js")],
+    outdir,
+    define,
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    logLevel: "warning",
+  });
   await cp(join(HERE, "app/components.html"), join(outdir, "components.html"));
   assert.equal(await titleOf("build/components/components.html"), "done: [[false],[false],[true]]");
 });
@@ -186,7 +225,10 @@ test("a script without a bundler", async () => {
 });
 
 test("Node: `import`, and `import()` from CommonJS", async () => {
-  for (const [file, told] of [["node.mjs", "1\n"], ["node.cjs", "2\n"]]) {
+  for (const [file, told] of [
+    ["node.mjs", "1\n"],
+    ["node.cjs", "2\n"],
+  ]) {
     const { stdout } = await run(process.execPath, [join(HERE, "app", file), gateway.url], { timeout: 30_000 });
     assert.equal(stdout, told, file);
   }
@@ -229,18 +271,34 @@ test("React renders on a server", async () => {
 });
 
 test("importing it does nothing", async () => {
-  const script = "const before = Object.keys(globalThis).length; await import('outpour'); await import('outpour/slim'); await import('outpour/inline'); await import('outpour/react'); console.log(Object.keys(globalThis).length - before)";
+  const script =
+    "const before = Object.keys(globalThis).length; await import('outpour'); await import('outpour/slim'); await import('outpour/inline'); await import('outpour/react'); console.log(Object.keys(globalThis).length - before)";
   const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", script], { cwd: HERE, timeout: 30_000 });
   assert.equal(stdout, "0\n");
 });
 
 test("the types are right to a strict compiler, whichever way modules are found", async () => {
-  for (const [module, moduleResolution] of [["esnext", "bundler"], ["nodenext", "nodenext"]]) {
+  for (const [module, moduleResolution] of [
+    ["esnext", "bundler"],
+    ["nodenext", "nodenext"],
+  ]) {
     const project = join(BUILD, `tsconfig.${moduleResolution}.json`);
     const lib = ["es2022", "esnext.disposable", "dom", "dom.iterable"];
-    const compilerOptions = { strict: true, noEmit: true, target: "es2022", lib, module, moduleResolution, jsx: "react-jsx", types: ["react"], exactOptionalPropertyTypes: true };
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      target: "es2022",
+      lib,
+      module,
+      moduleResolution,
+      jsx: "react-jsx",
+      types: ["react"],
+      exactOptionalPropertyTypes: true,
+    };
     await writeFile(project, JSON.stringify({ compilerOptions, files: ["../app/types.tsx"] }));
     const tsc = join(HERE, "node_modules/.bin/tsc");
-    await run(tsc, ["--project", project], { cwd: HERE }).catch(({ stdout }) => assert.fail(`${moduleResolution}: ${stdout}`));
+    await run(tsc, ["--project", project], { cwd: HERE }).catch(({ stdout }) =>
+      assert.fail(`${moduleResolution}: ${stdout}`),
+    );
   }
 });

@@ -33,7 +33,9 @@ export const sessions = [
   connect("ws://127.0.0.1:7400"),
   connectInline(["ws://127.0.0.1:7400"], { credentials: async () => "a token" }),
   connectSlim("ws://127.0.0.1:7400", { wasm: new URL("https://example.org/outpour.wasm") }),
-  connect("ws://127.0.0.1:7400", { shared: () => new SharedWorker(new URL("outpour/shared-worker", "https://example.org")) }),
+  connect("ws://127.0.0.1:7400", {
+    shared: () => new SharedWorker(new URL("outpour/shared-worker", "https://example.org")),
+  }),
 ];
 // @ts-expect-error The module is not an option that can be left out.
 connectSlim("ws://127.0.0.1:7400", {});
