@@ -1,6 +1,7 @@
 // A real gateway for tests: `outpour serve` on a free port, and a proxy before it that can break things.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { connect as openSession } from "outpour";
@@ -31,6 +32,19 @@ export async function startGateway({ args = [], env = {} } = {}) {
       await once(child, "exit");
     },
   };
+}
+
+/** Publishes a recorded feed, so many updates a second; `done` resolves when all of it is applied. */
+export function publishFeed(url, name, rate) {
+  const feed = openSync(new URL(`../../../examples/feeds/${name}.jsonl.zst`, import.meta.url));
+  const child = spawn(PROGRAM, ["pub", url, "--jsonl", "--rate", String(rate)], { stdio: [feed, "ignore", "pipe"] });
+  closeSync(feed);
+  let said = "";
+  child.stderr.on("data", (data) => (said += data));
+  const done = once(child, "exit").then(([code]) => {
+    if (code !== 0) throw new Error(`the feed was not published: ${said}`);
+  });
+  return { done, kill: () => child.kill() };
 }
 
 /** A proxy to a gateway whose connections can be cut and stalled. */

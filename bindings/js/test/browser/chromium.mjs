@@ -1,10 +1,11 @@
 // Pages for tests: the package as it is built, served to a real headless Chromium.
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { extname } from "node:path";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
-import { startGateway as startAnyGateway, startProxy as startAnyProxy } from "../gateway.mjs";
+import { publishFeed as publishAnyFeed, startGateway as startAnyGateway, startProxy as startAnyProxy } from "../gateway.mjs";
 
 const DIST = new URL("../../dist/", import.meta.url);
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm", ".map": "application/json" };
@@ -34,6 +35,26 @@ export async function startGateway({ env = {}, ...options } = {}) {
   const gateway = await startAnyGateway({ env: { OUTPOUR_ALLOWED_ORIGINS: "*", ...env }, ...options });
   started.push(() => gateway.kill());
   return gateway;
+}
+
+/** A gateway that admits who has one of these tokens. */
+export async function startGuarded(tokens) {
+  const folder = await mkdtemp(join(tmpdir(), "outpour-tokens-"));
+  const file = join(folder, "gateway.toml");
+  const entries = tokens.map(({ token, principal, expires }) =>
+    ["[[auth.token]]", `token = "${token}"`, `principal = "${principal}"`, expires && `expires = ${expires}`, ""].join("\n"),
+  );
+  await writeFile(file, `[auth]\nrequired = true\n\n${entries.join("\n")}`);
+  const gateway = await startGateway({ args: ["--config", file] });
+  await rm(folder, { recursive: true });
+  return gateway;
+}
+
+/** A recorded feed on its way into a gateway. */
+export function publishFeed(url, name, rate) {
+  const feed = publishAnyFeed(url, name, rate);
+  started.push(() => feed.kill());
+  return feed;
 }
 
 /** A proxy before a gateway. */

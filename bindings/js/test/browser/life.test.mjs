@@ -2,7 +2,17 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "outpour";
-import { endAll, importPackage, launch, load, openPage, startGateway, startProxy, startSite } from "./chromium.mjs";
+import {
+  endAll,
+  importPackage,
+  launch,
+  load,
+  openPage,
+  startGateway,
+  startGuarded,
+  startProxy,
+  startSite,
+} from "./chromium.mjs";
 
 let browser, site, gateway, publisher;
 before(async () => {
@@ -133,6 +143,36 @@ test("credentials are asked for again when the gateway does not take them any mo
   assert.equal(asked[0], false);
   assert.deepEqual(faults, []);
   await end();
+});
+
+test("credentials that expire while a page is connected are asked for anew, and nothing is missed", async () => {
+  const { url, kill } = await startGuarded([
+    { token: "a token for a moment", principal: "anna", expires: new Date(Date.now() + 3_000).toISOString() },
+    { token: "a token for good", principal: "anna" },
+  ]);
+  const writer = connect(url, { credentials: "a token for good" });
+  await writer.set("token/a", 1);
+  const { page, faults, end } = await openPage(browser, site);
+  await page.evaluate(async (url) => {
+    globalThis.asked = [];
+    begin(url, {
+      credentials: async (expired) => {
+        asked.push(expired);
+        return expired ? "a token for good" : "a token for a moment";
+      },
+    });
+    follow("token/*");
+    await following.ready;
+  }, url);
+  await page.waitForFunction(() => asked.length === 2 && session.connection.state === "connected");
+  await writer.set("token/a", 2);
+  await page.waitForFunction(() => session.replica("token/a")?.value === 2);
+  assert.deepEqual(await page.evaluate(() => asked), [false, true]);
+  assert.deepEqual(await page.evaluate(() => told.map(([, , value]) => value)), [1, 2]);
+  assert.deepEqual(faults, []);
+  await writer.close();
+  await end();
+  await kill();
 });
 
 test("sessions that are closed leave nothing behind", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "outpour";
-import { endAll, fetchValues, launch, openPage, startGateway, startProxy, startSite } from "./chromium.mjs";
+import { endAll, fetchValues, launch, openPage, publishFeed, startGateway, startProxy, startSite } from "./chromium.mjs";
 
 let browser, site, gateway, publisher;
 before(async () => {
@@ -166,4 +166,36 @@ test("whatever the network does, the page holds what was published in the end", 
   assert.ok((await page.evaluate(() => session.statistics().connections)) > 1);
   assert.deepEqual(faults, []);
   await end();
+});
+
+test("a recorded feed is followed through cuts and stalls, to the values that were published", async () => {
+  const fed = await startGateway();
+  const proxy = await startProxy(fed.url);
+  const { page, faults, end } = await openPage(browser, site);
+  await page.evaluate((url) => {
+    begin(url);
+    follow("**");
+    return following.ready;
+  }, proxy.url);
+  const feed = publishFeed(fed.url, "binance_bookticker", 400);
+  for (let round = 1; round <= 6; round++) {
+    const before = await page.evaluate(() => session.statistics().updates);
+    await page.waitForFunction((before) => session.statistics().updates > before + 100, before);
+    if (round % 3 === 0) proxy.stall();
+    else proxy.cut();
+    // A stalled connection is noticed by a ping, at the latest; so is one that a hint says may be gone.
+    await page.evaluate(() => session.networkUp());
+  }
+  await feed.done;
+  const reader = connect(fed.url);
+  const wanted = await fetchValues(reader, "**");
+  await reader.close();
+  assert.ok(Object.keys(wanted).length > 40);
+  await page.waitForFunction((text) => JSON.stringify(values("**")) === text, JSON.stringify(wanted));
+  const { connections, deltas, updates } = await page.evaluate(() => session.statistics());
+  assert.ok(connections > 6, `${connections} connections`);
+  assert.ok(deltas > updates / 2, `${deltas} of ${updates} updates came as deltas`);
+  assert.deepEqual(faults, []);
+  await end();
+  await fed.kill();
 });
