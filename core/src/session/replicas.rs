@@ -32,6 +32,8 @@ pub(super) struct KnownTopic {
     announced: u64,
     /// The connection whose hello said where the session is with this topic.
     carried: u64,
+    /// Whether no subscription that goes on with it has selected it since.
+    is_unclaimed: bool,
     /// The version that the next delta or event counts from.
     pub(super) cursor: Version,
     /// The sequence number of the event at the cursor.
@@ -88,6 +90,7 @@ impl KnownTopic {
             number: None,
             announced: 0,
             carried: 0,
+            is_unclaimed: false,
             cursor: Version::NONE,
             sequence: 0,
             value: None,
@@ -100,6 +103,12 @@ impl KnownTopic {
             bad_snapshots: 0,
             subscriptions: Vec::new(),
         }
+    }
+
+    /// A new subscription selects it. What the hello said of it counts only for one that goes on.
+    pub(super) fn select(&mut self, id: SubscriptionId, goes_on: bool) {
+        self.is_unclaimed = !goes_on && (self.is_unclaimed || self.subscriptions.is_empty());
+        self.subscriptions.push(id);
     }
 
     /// What the hello said of it counts no longer.
@@ -203,7 +212,7 @@ impl Replicas {
 
     /// Whether the hello of this connection said where the session is with a topic.
     pub(super) const fn is_carried(&self, topic: &KnownTopic) -> bool {
-        topic.carried == self.connection
+        topic.carried == self.connection && !topic.is_unclaimed
     }
 
     /// Settles the cursors of the topics that `carries` names: those of which the hello says where the
@@ -220,6 +229,7 @@ impl Replicas {
                 return None;
             }
             topic.carried = connection;
+            topic.is_unclaimed = false;
             Some((topic.number?, topic.partition, topic.settle()))
         })
     }

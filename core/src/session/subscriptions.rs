@@ -212,11 +212,7 @@ impl Session {
         for key in self.replicas.matching(selector) {
             let stale = self.replicas.get(key).is_some_and(|topic| self.is_stale(topic));
             let Some(topic) = self.replicas.get_mut(key) else { continue };
-            if topic.subscriptions.is_empty() && !is_stored {
-                // Nothing goes on with it: it is there only if it is announced.
-                topic.forget_carried();
-            }
-            topic.subscriptions.push(id);
+            topic.select(id, is_stored);
             let held = topic.value.clone().filter(|_| topic.kind == TopicKind::Value);
             if let Some(value) = held.and_then(|bytes| Value::from_bytes(topic.value_type, bytes).ok()) {
                 let (epoch, version) = topic.told_as;

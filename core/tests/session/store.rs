@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outpour_core::session::{Event, ResumeOutcome, Session, SessionConfig, StoreError};
+use outpour_core::session::{Event, ResumeOutcome, Session, SessionConfig, StoreError, SubscribeOptions};
 use outpour_core::{Partition, PublisherId, Selector, Timestamp, Version};
 use proptest::prelude::*;
 
@@ -79,6 +79,23 @@ fn a_subscription_made_after_the_session_is_connected_goes_on_as_well() {
         "{told:?}"
     );
     assert_eq!(world.session.statistics().snapshots, 0);
+    world.assert_replicas(&["**"]);
+}
+
+#[test]
+fn a_subscription_that_is_ended_before_it_is_asked_for_takes_nothing_from_one_that_goes_on() {
+    let mut world = following();
+    let store = world.session.export(ROOM);
+    world.start_anew(&store);
+    world.session.connect(world.now);
+    world.settle();
+    let selector = |text| Selector::new(text).unwrap();
+    let short = world.session.subscribe(&selector("v/3"), &SubscribeOptions::default(), world.now).unwrap();
+    let id = world.session.subscribe(&selector("**"), &SubscribeOptions::default(), world.now).unwrap();
+    world.session.unsubscribe(short, world.now);
+    world.settle();
+    let told = world.told(id);
+    assert!(told.len() == 20 && told.contains(&format!("v/3={}", long(3))), "{told:?}");
     world.assert_replicas(&["**"]);
 }
 
