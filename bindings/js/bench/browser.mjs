@@ -2,22 +2,24 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "outpour";
-import { endAll, launch, openPage, startGateway, startSite } from "../test/browser/chromium.mjs";
+import { endAll, launch, openPage, startGateway, startSite } from "../test/browser/browser.mjs";
 import { feed, value } from "./feed.mjs";
-import { followAll, followFor, receiveAll, showFirst, showFirstPlain } from "./page.mjs";
+import { followAll, followFor, followSteadily, receiveAll, showFirst, showFirstPlain } from "./page.mjs";
 import { startPlain, startRecorder, startReplay } from "./servers.mjs";
 
 const UPDATES = 300_000;
 const ROUNDS = 5;
 const FIRSTS = 21;
 const LIVE_MS = 5_000;
+const STEADY = { topics: 10_000, rate: 5_000, seconds: 60 };
 // One session publishes as fast as it can, with more messages a second than strangers are allowed.
 const env = { OUTPOUR_LIMITS_MESSAGES_PER_SECOND: "10000000", OUTPOUR_LIMITS_MAX_PUBLISHES_IN_FLIGHT: "1024" };
 
 /** `outpour pub` with the feed, over and over, until it is ended. */
-function publish(url) {
-  const child = spawn(process.env.OUTPOUR, ["pub", url, "--jsonl", "--loop"], { stdio: ["pipe", "ignore", "inherit"] });
-  child.stdin.end(feed());
+function publish(url, { topics, rate } = {}) {
+  const args = ["pub", url, "--jsonl", "--loop", ...(rate === undefined ? [] : ["--rate", String(rate)])];
+  const child = spawn(process.env.OUTPOUR, args, { stdio: ["pipe", "ignore", "inherit"] });
+  child.stdin.end(feed(topics));
   return async () => {
     const exited = once(child, "exit");
     child.kill();
@@ -102,6 +104,39 @@ async function measureLive(browser, site) {
   return live;
 }
 
+/** Many topics at a rate that a page may well have, for a minute: what the page's main thread and memory make of it. */
+async function measureSteady(browser, site) {
+  const { topics, rate, seconds } = STEADY;
+  const gateway = await startGateway({ env });
+  const stop = publish(gateway.url, { topics, rate });
+  const { page, faults, end } = await openPage(browser, site);
+  page.setDefaultTimeout(0);
+  const devtools = await page.context().newCDPSession(page);
+  const heap = async () => {
+    await devtools.send("HeapProfiler.collectGarbage");
+    // What objects take, and what lies in buffers, the memory of the module among them.
+    const { usedSize, backingStorageSize } = await devtools.send("Runtime.getHeapUsage");
+    return usedSize + backingStorageSize;
+  };
+  const watcher = connect(gateway.url);
+  // All topics are there, and have been set more than once.
+  await watcher.subscribe("bench/*").ready;
+  while (watcher.replicas("bench/*").length < topics) await new Promise((resolve) => setTimeout(resolve, 100));
+  await watcher.close(0);
+  await page.evaluate(followSteadily, gateway.url);
+  const heapBefore = await heap();
+  const { longTasks: early } = await page.evaluate(() => look());
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
+  const { told, longTasks, ms, topics: held } = await page.evaluate(() => look());
+  const heapAfter = await heap();
+  await page.evaluate(() => stop());
+  await end();
+  await stop();
+  await gateway.kill();
+  if (faults.length > 0) throw new Error(faults.join("; "));
+  return { held, perSecond: (told / ms) * 1000, longTasks: longTasks.slice(early.length), heapBefore, heapAfter };
+}
+
 /** From `connect()` to the first value: in a page that has loaded nothing but the script, and once more there. */
 async function measureFirst(browser, site) {
   const text = value(0, 0);
@@ -159,6 +194,15 @@ function printLive(live) {
   }
 }
 
+function printSteady({ held, perSecond, longTasks, heapBefore, heapAfter }) {
+  const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
+  const longest = longTasks.length === 0 ? "" : `, the longest of ${Math.max(...longTasks).toFixed(0)} ms`;
+  console.log(
+    `\n${thousands(held)} topics, ${thousands(perSecond)} updates/s parsed for ${STEADY.seconds} s: ` +
+      `${longTasks.length} tasks over 50 ms${longest}; heap ${mebibytes(heapBefore)} MiB before, ${mebibytes(heapAfter)} MiB after.`,
+  );
+}
+
 function printFirst({ first, again, plainFirst, plainAgain }) {
   const line = (name, ours, plain) =>
     console.log(`| ${name} | ${ours.toFixed(1)} ms | ${plain.toFixed(1)} ms | ${(ours / plain).toFixed(2)} |`);
@@ -176,6 +220,7 @@ try {
     printPage(recording, await measurePage(browser, site, recording));
   }
   if (wanted("live")) printLive(await measureLive(browser, site));
+  if (wanted("steady")) printSteady(await measureSteady(browser, site));
   if (wanted("first")) printFirst(await measureFirst(browser, site));
 } finally {
   await endAll();

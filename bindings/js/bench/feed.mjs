@@ -1,14 +1,13 @@
 // What is published: JSON of 200 bytes of which an update changes a few, for `outpour pub --jsonl`.
 
-export const TOPICS = 1_000;
 const ROUNDS = 20;
 const BYTES = 200;
 
 /** The lines of the feed: every topic in turn, in each round with another price, size and count. */
-export function feed() {
+export function feed(topics = 1_000) {
   const lines = [];
   for (let round = 0; round < ROUNDS; round++) {
-    for (let topic = 0; topic < TOPICS; topic++) {
+    for (let topic = 0; topic < topics; topic++) {
       lines.push(`{"topic":"bench/${topic}","value":${value(topic, round)}}`);
     }
   }

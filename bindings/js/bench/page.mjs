@@ -56,6 +56,27 @@ export async function followFor([url, forMs, isParsed]) {
   return result;
 }
 
+/** Follows a gateway until `stop()`, and notes how long it kept the page from doing anything else. */
+export async function followSteadily(url) {
+  const longTasks = [];
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longTasks.push(duration);
+  });
+  const session = outpour.connect(url);
+  let told = 0;
+  const following = session.subscribe("bench/*", (updates) => {
+    for (const { value } of updates) if (value.bid > 0) told++;
+  });
+  await following.ready;
+  // What comes at once when a page connects is one long batch.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  observer.observe({ type: "longtask" });
+  const begin = performance.now();
+  told = 0;
+  globalThis.look = () => ({ told, longTasks, ms: performance.now() - begin, topics: session.replicas("bench/*").length });
+  globalThis.stop = () => session.close(0);
+}
+
 /** Milliseconds from `connect()` to a value in the document. */
 export async function showFirst(url) {
   const begin = performance.now();

@@ -34,17 +34,18 @@ export async function startGateway({ args = [], env = {} } = {}) {
   };
 }
 
-/** Publishes a recorded feed, so many updates a second; `done` resolves when all of it is applied. */
+/** Publishes a recorded feed over and over, so many updates a second, until it is ended. */
 export function publishFeed(url, name, rate) {
   const feed = openSync(new URL(`../../../examples/feeds/${name}.jsonl.zst`, import.meta.url));
-  const child = spawn(PROGRAM, ["pub", url, "--jsonl", "--rate", String(rate)], { stdio: [feed, "ignore", "pipe"] });
-  closeSync(feed);
-  let said = "";
-  child.stderr.on("data", (data) => (said += data));
-  const done = once(child, "exit").then(([code]) => {
-    if (code !== 0) throw new Error(`the feed was not published: ${said}`);
+  const child = spawn(PROGRAM, ["pub", url, "--jsonl", "--loop", "--rate", String(rate)], {
+    stdio: [feed, "ignore", "inherit"],
   });
-  return { done, kill: () => child.kill() };
+  closeSync(feed);
+  return async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill();
+    await once(child, "exit");
+  };
 }
 
 /** A proxy to a gateway whose connections can be cut and stalled. */

@@ -23,8 +23,10 @@ export class FollowedTopics {
   /** The last event of each event topic that was told, or told to be missing. */
   readonly #sequences = new Map<string, { readonly epoch: string; readonly sequence: number }>();
   #waiting: Update[] = [];
-  /** After the tab was away: the topics that the worker has not spoken of again. */
+  /** After the tab was away: the value topics that the worker has not spoken of again. */
   #unconfirmed: Set<string> | undefined;
+  /** And the event topics: the worker speaks only of those with new events. */
+  #unheard: Set<string> | undefined;
   /** Events that wait for those before them. */
   #heldBack: Update[] | undefined;
 
@@ -62,12 +64,21 @@ export class FollowedTopics {
   revisit(): void {
     this.isLent = false;
     this.missed.length = 0;
-    if (this.#told.size > 0) this.#unconfirmed = new Set(this.#told.keys());
+    if (this.#told.size === 0) return;
+    const told = [...this.#told.values()];
+    const paths = (isEvent: boolean) => told.filter(({ kind }) => (kind === "event") === isEvent).map(({ path }) => path);
+    this.#unconfirmed = new Set(paths(false));
+    this.#unheard = new Set(paths(true));
   }
 
   /** Whether there is something of the time in which the tab was away that it has yet to hear. */
   get isReturning(): boolean {
-    return this.#unconfirmed !== undefined || this.#heldBack !== undefined;
+    return this.#unconfirmed !== undefined || this.#heldBack !== undefined || this.isInDoubt;
+  }
+
+  /** Whether there are event topics of which it is not known if they are still there. */
+  get isInDoubt(): boolean {
+    return this.#unheard !== undefined && this.#unheard.size > 0;
   }
 
   /** Takes up what the worker tells. Gives whether there is something for the application. */
@@ -95,11 +106,18 @@ export class FollowedTopics {
     return this.tell([...past, ...heldBack]);
   }
 
-  /** All topics that match are told: those that are not among them were removed meanwhile. */
+  /** All value topics that match are told: those that are not among them were removed meanwhile. */
   confirm(): boolean {
-    const gone = [...(this.#unconfirmed ?? [])];
+    const gone = this.#unconfirmed;
     this.#unconfirmed = undefined;
-    return this.tell(gone.map((path) => this.#empty("removed", path, "")));
+    return this.#tellRemoved(gone);
+  }
+
+  /** An event of every event topic that has one was told: the others were removed meanwhile. */
+  confirmEvents(): boolean {
+    const gone = this.#unheard;
+    this.#unheard = undefined;
+    return this.#tellRemoved(gone);
   }
 
   /** All that the application has yet to take. */
@@ -123,8 +141,13 @@ export class FollowedTopics {
     this.#told.clear();
   }
 
+  #tellRemoved(paths: ReadonlySet<string> | undefined): boolean {
+    return this.tell([...(paths ?? [])].map((path) => this.#empty("removed", path, "")));
+  }
+
   #isKnown({ path, kind, version, epoch, sequence, last }: Update): boolean {
     const isRepeated = this.#unconfirmed?.delete(path) === true;
+    this.#unheard?.delete(path);
     if (kind === "value") {
       const told = this.#told.get(path);
       return isRepeated && told?.epoch === epoch && told.version === version;

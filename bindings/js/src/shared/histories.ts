@@ -8,7 +8,7 @@ const MOST_ASKED = 8;
 const PAUSE_MS = 250;
 
 /** Past events that a subscription has to be told of. */
-interface Wanted {
+export interface Wanted {
   readonly subscription: number;
   readonly selector: string;
   readonly from: readonly [number, bigint];
@@ -40,8 +40,8 @@ export class Histories {
     return this.#asked.has(fetch);
   }
 
-  /** A fetch was answered. Gives the subscription that waits for it; `undefined` if it has to wait for longer. */
-  answer(fetch: number, code: number): number | undefined {
+  /** A fetch was answered. Gives what it was for; `undefined` if that has to wait for longer. */
+  answer(fetch: number, code: number): Wanted | undefined {
     const wanted = this.#asked.get(fetch);
     this.#asked.delete(fetch);
     if (wanted !== undefined && code === Codes.queueFull) {
@@ -49,7 +49,7 @@ export class Histories {
       return undefined;
     }
     this.#ask();
-    return wanted?.subscription;
+    return wanted;
   }
 
   /** A subscription is over. */

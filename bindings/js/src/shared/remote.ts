@@ -11,6 +11,8 @@ import type { Library } from "./tab.js";
 
 /** How long until a worker that could not be reached again is tried anew, in milliseconds. */
 const RETRY_MS = 2000;
+/** The last event of each topic, as the module numbers it. */
+const LAST_EVENT = [2, 1n] as const;
 /** As many publishes may wait for their verdict, unless the session was told otherwise. */
 const MOST_PUBLISHES = 10_000;
 
@@ -325,15 +327,21 @@ export class RemoteEngine implements Engine {
   }
 
   #tellHistory({ id, code, items }: EngineEvent & { kind: "fetched" }): void {
-    const subscription = this.#histories.answer(id, code);
-    const followed = this.#followed.get(subscription ?? 0);
-    if (subscription === undefined || followed === undefined) return;
+    const wanted = this.#histories.answer(id, code);
+    const followed = this.#followed.get(wanted?.subscription ?? 0);
+    if (wanted === undefined || followed === undefined) return;
+    const { subscription, from } = wanted;
     if (code !== 0) {
       // Without its past a subscription would lack events, and nobody would know.
       this.#post(["unsubscribe", subscription]);
       this.#forget(subscription);
       this.#events.push({ kind: "refused", id: subscription, code });
-    } else if (followed.tellHistory(items, this.#epoch)) this.#events.push({ kind: "readable", id: subscription });
+    } else {
+      let isNews = followed.tellHistory(items, this.#epoch);
+      if (from === LAST_EVENT) isNews = followed.confirmEvents() || isNews;
+      else if (followed.isInDoubt) this.#histories.want({ ...wanted, from: LAST_EVENT });
+      if (isNews) this.#events.push({ kind: "readable", id: subscription });
+    }
     this.#returned(subscription);
   }
 

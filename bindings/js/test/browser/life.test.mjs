@@ -7,12 +7,13 @@ import {
   importPackage,
   launch,
   load,
+  onlyChromium,
   openPage,
   startGateway,
   startGuarded,
   startProxy,
   startSite,
-} from "./chromium.mjs";
+} from "./browser.mjs";
 
 let browser, site, gateway, publisher;
 before(async () => {
@@ -26,7 +27,7 @@ after(async () => {
   await endAll();
 });
 
-test("a page that is frozen says goodbye, and catches up", async () => {
+test("a page that is frozen says goodbye, and catches up", onlyChromium, async () => {
   await publisher.set("frozen/a", 1);
   const { page, faults, end } = await openPage(browser, site);
   await page.evaluate((url) => {
@@ -47,7 +48,7 @@ test("a page that is frozen says goodbye, and catches up", async () => {
   await end();
 });
 
-test("a page comes back from the back/forward cache and goes on", async () => {
+test("a page comes back from the back/forward cache and goes on", onlyChromium, async () => {
   await publisher.set("cache/a", 1);
   const { page, faults, end } = await openPage(browser, site, { path: "first" });
   await page.evaluate((url) => {
@@ -175,7 +176,7 @@ test("credentials that expire while a page is connected are asked for anew, and 
   await kill();
 });
 
-test("sessions that are closed leave nothing behind", async () => {
+test("sessions that are closed leave nothing behind", onlyChromium, async () => {
   const { page, faults, end } = await openPage(browser, site);
   const devtools = await page.context().newCDPSession(page);
   const cycle = (count) =>

@@ -2,7 +2,17 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "outpour";
-import { endAll, fetchValues, launch, openPage, publishFeed, startGateway, startProxy, startSite } from "./chromium.mjs";
+import {
+  endAll,
+  fetchValues,
+  launch,
+  onlyChromium,
+  openPage,
+  publishFeed,
+  startGateway,
+  startProxy,
+  startSite,
+} from "./browser.mjs";
 
 let browser, site, gateway, publisher;
 before(async () => {
@@ -88,7 +98,7 @@ test("a gateway that stalls is left and found again", async () => {
   await other.close();
 });
 
-test("offline and online again", async () => {
+test("offline and online again", onlyChromium, async () => {
   await publish("offline", 5, 0);
   const { page, faults, end } = await openPage(browser, site);
   await page.evaluate((url) => {
@@ -177,7 +187,7 @@ test("a recorded feed is followed through cuts and stalls, to the values that we
     follow("**");
     return following.ready;
   }, proxy.url);
-  const feed = publishFeed(fed.url, "binance_bookticker", 400);
+  const endFeed = publishFeed(fed.url, "binance_bookticker", 400);
   for (let round = 1; round <= 6; round++) {
     const before = await page.evaluate(() => session.statistics().updates);
     await page.waitForFunction((before) => session.statistics().updates > before + 100, before);
@@ -186,11 +196,11 @@ test("a recorded feed is followed through cuts and stalls, to the values that we
     // A stalled connection is noticed by a ping, at the latest; so is one that a hint says may be gone.
     await page.evaluate(() => session.networkUp());
   }
-  await feed.done;
+  await endFeed();
   const reader = connect(fed.url);
   const wanted = await fetchValues(reader, "**");
   await reader.close();
-  assert.ok(Object.keys(wanted).length > 40);
+  assert.ok(Object.keys(wanted).length > 10);
   await page.waitForFunction((text) => JSON.stringify(values("**")) === text, JSON.stringify(wanted));
   const { connections, deltas, updates } = await page.evaluate(() => session.statistics());
   assert.ok(connections > 6, `${connections} connections`);

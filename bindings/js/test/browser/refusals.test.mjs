@@ -1,7 +1,7 @@
 // What a page may not do, and what it is told then, in Chromium.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { endAll, launch, openPage, startGateway, startSite } from "./chromium.mjs";
+import { endAll, launch, openPage, startGateway, startSite } from "./browser.mjs";
 
 let browser, gateway;
 before(async () => ([browser, gateway] = await Promise.all([launch(), startGateway()])));
@@ -82,6 +82,8 @@ test("an exception in a listener is reported, and stops nobody", async () => {
   const site = await startSite();
   const { page, faults, end } = await openPage(browser, site);
   await page.evaluate(async (url) => {
+    globalThis.reported = [];
+    addEventListener("error", ({ error }) => reported.push(error.message));
     begin(url);
     session.subscribe("throws/*", () => {
       throw new Error("a listener's own");
@@ -92,6 +94,7 @@ test("an exception in a listener is reported, and stops nobody", async () => {
     await until(() => told.length === 1);
     await session.close();
   }, gateway.url);
-  assert.deepEqual(faults, ["a listener's own"]);
+  assert.deepEqual(await page.evaluate(() => reported), ["a listener's own"]);
+  assert.ok(faults.every((fault) => fault.endsWith("a listener's own")));
   await end();
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connect } from "outpour";
-import { endAll, importPackage, launch, openPage, startGateway, startProxy, startSite } from "./chromium.mjs";
+import { endAll, importPackage, launch, onlyChromium, openPage, startGateway, startProxy, startSite } from "./browser.mjs";
 
 const SHARED = "/outpour/shared-worker.js";
 
@@ -45,6 +45,7 @@ test("a tab that is put to sleep leaves, and catches up when it wakes", async ()
   await publisher.set("sleep/a", 1);
   await publisher.set("sleep/b", 1);
   await publisher.append("sleep/events", "first");
+  for (const name of ["quiet", "gone"]) await publisher.append(`sleep/${name}`, "only");
   const context = await browser.newContext();
   const [sleeper, other] = [
     await openPage(browser, site, { context }),
@@ -53,6 +54,8 @@ test("a tab that is put to sleep leaves, and catches up when it wakes", async ()
   await join(other.page, proxy.url, "sleep/**");
   await join(sleeper.page, proxy.url, "sleep/**");
   await publisher.append("sleep/events", "second");
+  for (const name of ["quiet", "gone"]) await publisher.append(`sleep/${name}`, "another");
+  await holds(sleeper.page, "sleep/gone", "another");
   await holds(sleeper.page, "sleep/events", "second");
   await sleeper.page.evaluate(() => {
     document.dispatchEvent(new Event("freeze"));
@@ -62,6 +65,7 @@ test("a tab that is put to sleep leaves, and catches up when it wakes", async ()
   await publisher.set("sleep/a", 2);
   await holds(other.page, "sleep/a", 2);
   await publisher.remove("sleep/b");
+  await publisher.remove("sleep/gone");
   await publisher.append("sleep/events", "third");
   await sleeper.page.evaluate(() => document.dispatchEvent(new Event("resume")));
   await holds(sleeper.page, "sleep/a", 2);
@@ -70,6 +74,7 @@ test("a tab that is put to sleep leaves, and catches up when it wakes", async ()
     ["sleep/a", "value", 2],
     ["sleep/b", "removed", undefined],
     ["sleep/events", "event", "third"],
+    ["sleep/gone", "removed", undefined],
   ]);
   assert.equal(await sleeper.page.evaluate(() => session.replica("sleep/b")), undefined);
   assert.equal(await sleeper.page.evaluate(() => resumed[0].outcome), "complete");
@@ -116,7 +121,7 @@ test("past events are told in every tab, of as many topics as there are", async 
   await context.close();
 });
 
-test("a tab in the back/forward cache leaves the connection, and comes back to it", async () => {
+test("a tab in the back/forward cache leaves the connection, and comes back to it", onlyChromium, async () => {
   const proxy = await startProxy(gateway.url);
   await publisher.set("cached/a", 1);
   const context = await browser.newContext();
@@ -137,7 +142,7 @@ test("a tab in the back/forward cache leaves the connection, and comes back to i
   await context.close();
 });
 
-test("a tab that is loaded anew starts warm, without the gateway", async () => {
+test("a tab that is loaded anew starts warm, without the gateway", onlyChromium, async () => {
   const [proxy, own] = await Promise.all([startProxy(gateway.url), launch()]);
   await Promise.all(Array.from({ length: 50 }, (_, n) => publisher.set(`again/${n}`, n)));
   const { page, faults, end } = await openPage(own, site);
@@ -174,7 +179,7 @@ test("a tab that is loaded anew starts warm, without the gateway", async () => {
   await end();
 });
 
-test("a tab that does not read is told the newest values, and of events which it misses", async () => {
+test("a tab that does not read is told the newest values, and of events which it misses", onlyChromium, async () => {
   const context = await browser.newContext();
   const [slow, other] = [await openPage(browser, site, { context }), await openPage(browser, site, { context })];
   await publisher.create("slow/events", { kind: "event", history: 10 });
@@ -210,7 +215,7 @@ test("a tab that does not read is told the newest values, and of events which it
   await context.close();
 });
 
-test("tabs whose worker dies go on with another one", async () => {
+test("tabs whose worker dies go on with another one", onlyChromium, async () => {
   const [proxy, own] = await Promise.all([startProxy(gateway.url), launch()]);
   const context = await own.newContext();
   const tabs = [await openPage(own, site, { context }), await openPage(own, site, { context })];

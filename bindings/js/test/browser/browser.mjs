@@ -1,10 +1,11 @@
-// Pages for tests: the package as it is built, served to a real headless Chromium.
+// Pages for tests: the package as it is built, served to a real headless browser.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
+import { launchFirefox } from "./firefox.mjs";
 import { publishFeed as publishAnyFeed, startGateway as startAnyGateway, startProxy as startAnyProxy } from "../gateway.mjs";
 
 const DIST = new URL("../../dist/", import.meta.url);
@@ -22,12 +23,21 @@ const FLAGS = [
 /** Everything that tests have started, so that one that fails leaves nothing running. */
 const started = [];
 
-/** Chromium as Debian installs it; `CHROMIUM` names another. */
-export function launch({ args = [], ...options } = {}) {
-  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  const launched = chromium.launch({ executablePath, args: [...FLAGS, ...args], ...options });
+/** How a test begins that this browser can't run. */
+export const onlyChromium =
+  process.env.BROWSER === "firefox" ? { skip: "needs what only the developer tools of Chromium do" } : {};
+
+/** The browser that `BROWSER` names, `chromium` or `firefox`. */
+export function launch(options) {
+  const launched = process.env.BROWSER === "firefox" ? launchFirefox() : launchChromium(options);
   started.push(async () => (await launched).close());
   return launched;
+}
+
+/** Chromium as Debian installs it; `CHROMIUM` names another. */
+function launchChromium({ args = [], ...options } = {}) {
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  return chromium.launch({ executablePath, args: [...FLAGS, ...args], ...options });
 }
 
 /** A gateway that pages of any origin may connect to. */
@@ -50,11 +60,11 @@ export async function startGuarded(tokens) {
   return gateway;
 }
 
-/** A recorded feed on its way into a gateway. */
+/** Feeds a gateway with a recording; gives what ends it. */
 export function publishFeed(url, name, rate) {
-  const feed = publishAnyFeed(url, name, rate);
-  started.push(() => feed.kill());
-  return feed;
+  const end = publishAnyFeed(url, name, rate);
+  started.push(end);
+  return end;
 }
 
 /** A proxy before a gateway. */
