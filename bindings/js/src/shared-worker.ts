@@ -66,7 +66,10 @@ async function welcome(port: MessagePort, hello: Hello): Promise<void> {
   await holding;
   const told = await codes();
   if (isGone) return;
-  const hub = await hubOf(hello);
+  let hub = await hubOf(hello);
+  // It may have ended while its start was awaited, and somebody has to tell this tab why.
+  if (hub.isOver) hub = await hubOf(hello);
+  if (hub.isOver) throw new Error("The shared connection has ended.");
   port.postMessage({ kind: "welcome", codes: told, lock } satisfies Welcome);
   const member: Member = hub.join(port, hello);
   leave = () => {

@@ -45,6 +45,11 @@ export class Hub {
     this.#ended = ended;
   }
 
+  /** Whether the session has ended: nobody can join it any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Takes up what is stored, and connects. */
   async connect(store: string): Promise<void> {
     await this.#keeper?.load(this.#engine, store);
@@ -299,10 +304,7 @@ export class Hub {
 
   #finish(event: EngineEvent): void {
     if (this.#isOver) return;
-    for (const member of this.#members) {
-      member.note(event);
-      this.#pump(member);
-    }
+    for (const member of this.#members) member.finish(event);
     this.#isOver = true;
     clearTimeout(this.#questionTimer);
     this.#ended();

@@ -19,8 +19,6 @@ export interface Link {
 /** Introduces a tab to the worker. Throws what keeps it from there. */
 export async function openLink(source: SharedWorkerSource, hello: Omit<Hello, "version" | "lock">): Promise<Link> {
   const { locks } = navigator;
-  const worker = typeof source === "function" ? source() : new SharedWorker(source, { type: "module", name: "outpour" });
-  const { port } = worker;
   const watching = new AbortController();
   // The worker waits for this lock: it gets it when the tab is no more, whatever became of it.
   const lock = `outpour:tab:${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
@@ -29,20 +27,24 @@ export async function openLink(source: SharedWorkerSource, hello: Omit<Hello, "v
     const life = new Promise<void>((end) => (release = end));
     locks.request(lock, () => (held(), life)).catch(failed);
   });
+  // Nothing is awaited between its start and its answer: it may fail at once.
+  let worker: SharedWorker | undefined;
   const leave = (): void => {
     watching.abort();
-    port.postMessage(["leave"] satisfies Request);
-    port.close();
+    worker?.port.postMessage(["leave"] satisfies Request);
+    worker?.port.close();
     release();
   };
   let welcome: Welcome;
   try {
+    worker = typeof source === "function" ? source() : new SharedWorker(source, { type: "module", name: "outpour" });
     welcome = await answerOf(worker, { ...hello, version: VERSION, lock });
     if (welcome.kind === "refused") throw new Error(welcome.problem);
   } catch (error) {
     leave();
     throw error;
   }
+  const { port } = worker;
   const { codes, lock: life } = welcome;
   // A worker says nothing when it dies, but what it holds is free then.
   const gone = new Promise<void>((resolve) => {

@@ -110,15 +110,31 @@ export class Member {
 
   /** Tells the tab what there is, if it has read what it was told. */
   pump(): void {
-    if (this.#isReading) return;
+    if (!this.#isReading) this.#tell();
+  }
+
+  /** Tells the tab the last that there is, whether or not it has read what it was told. */
+  finish(event: EngineEvent): void {
+    this.note(event);
+    try {
+      this.#tell();
+    } catch {
+      // The engine is of no use any more, and that may be why it is over.
+      this.#report([], [], "");
+    }
+  }
+
+  #tell(): void {
     const updates = this.#takeUpdates();
-    const events = this.#events;
-    if (updates.length === 0 && events.length === 0 && !this.#isAsked) return;
+    if (updates.length === 0 && this.#events.length === 0 && !this.#isAsked) return;
+    this.#report(updates, this.#source.statistics(), this.#source.principal());
+  }
+
+  #report(updates: [number, Uint8Array][], statistics: ArrayLike<number>, principal: string): void {
+    const report: Report = { kind: "report", updates, events: this.#events, statistics, principal };
     this.#events = [];
     this.#isAsked = false;
     this.#isReading = true;
-    const [statistics, principal] = [this.#source.statistics(), this.#source.principal()];
-    const report: Report = { kind: "report", updates, events, statistics, principal };
     this.#port.postMessage(
       report,
       updates.map(([, { buffer }]) => buffer as ArrayBuffer),
