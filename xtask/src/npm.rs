@@ -15,8 +15,9 @@ use crate::{
     wasm::{self, PACKAGE},
 };
 
-/// Where Debian puts the browser.
+/// Where Debian puts the browsers.
 const CHROMIUM: &str = "/usr/bin/chromium";
+const FIREFOX: &str = "/usr/bin/firefox-esr";
 
 /// Packages of others, which the package is weighed beside.
 const RIVALS: &str = "bindings/js/rivals";
@@ -66,6 +67,19 @@ pub(crate) fn document(project: &Project) -> Result<PathBuf> {
 pub(crate) fn check_in_browser(project: &Project) -> Result<Outcome> {
     wasm::build(project)?;
     test_in_chromium(project, PACKAGE, "test:browser")?;
+    Ok(Outcome::Passed)
+}
+
+/// Tries it in Firefox as well, but for what only Chromium can be made to do.
+pub(crate) fn check_in_firefox(project: &Project) -> Result<Outcome> {
+    wasm::build(project)?;
+    if !Path::new(FIREFOX).is_file() {
+        tools::install_packages(project, &["firefox-esr"])?;
+    }
+    project.build_programs()?;
+    let programs = [("OUTPOUR", project.binary("debug", "outpour")), ("FIREFOX", FIREFOX.into())];
+    let npm = ["run", "--silent", "test:firefox"];
+    run_command(project.command("npm").args(npm).current_dir(project.path(PACKAGE)).envs(programs))?;
     Ok(Outcome::Passed)
 }
 

@@ -45,6 +45,7 @@ const STEPS: &[Step] = &[
     Step { name: "lint", run: npm::lint },
     Step { name: "npm", run: npm::check },
     Step { name: "browser", run: npm::check_in_browser },
+    Step { name: "firefox", run: npm::check_in_firefox },
     Step { name: "packaging", run: npm::check_packaging },
     Step { name: "page", run: page::check },
     Step { name: "autobahn", run: autobahn },
