@@ -162,7 +162,6 @@ extern "C" fn engine_unsubscribe(engine: u32, id: u32) {
 
 /// Publishes a change. The argument is the path, and behind it the value or patch. Gives the publish's ticket.
 #[unsafe(no_mangle)]
-#[expect(clippy::too_many_arguments, reason = "a call with plain arguments is the cheapest across the boundary")]
 extern "C" fn engine_publish(
     engine: u32,
     path_len: usize,

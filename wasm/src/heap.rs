@@ -43,7 +43,7 @@ pub(crate) struct Heap<M> {
 
 /// The place of the size that a block of `len` bytes gets, and that size.
 const fn size_of_block(len: usize) -> (usize, usize) {
-    let grains = (len + GRAIN - 1) / GRAIN;
+    let grains = len.div_ceil(GRAIN);
     let last = grains.saturating_sub(1);
     let shift = (last | 1).ilog2().saturating_sub(2);
     let steps = (last >> shift) + 1;

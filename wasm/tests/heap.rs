@@ -51,7 +51,7 @@ struct Block {
 
 impl Block {
     fn new(heap: &mut Heap<Arena>, len: usize, mark: u8) -> Self {
-        let layout = Layout::from_size_align(len, 8).unwrap();
+        let layout = Layout::from_size_align(len, 8).expect("a layout");
         let at = heap.alloc(layout);
         assert!(!at.is_null() && (at as usize).is_multiple_of(16), "{len} bytes");
         // SAFETY: the block is so long.
@@ -150,7 +150,7 @@ fn no_memory_is_no_block() {
 
 #[test]
 fn a_block_is_kept_for_lengths_that_get_the_same() {
-    let layout = |len| Layout::from_size_align(len, 8).unwrap();
+    let layout = |len| Layout::from_size_align(len, 8).expect("a layout");
     assert!(Heap::<Arena>::fits(layout(100), 112) && !Heap::<Arena>::fits(layout(100), 113));
     assert!(Heap::<Arena>::fits(layout(70_000), 73_728) && !Heap::<Arena>::fits(layout(70_000), 73_729));
     assert!(!Heap::<Arena>::fits(layout(65_536), 65_537));
