@@ -38,9 +38,11 @@ fn module(project: &Project) -> Result {
     let optimizer = project.path(PACKAGE).join("node_modules/.bin/wasm-opt");
     // What is inlined into its only caller, or because it is short, compresses worse than a call; so do alignments.
     let inlining = ["--one-caller-inline-max-function-size=0", "--always-inline-max-function-size=4"];
+    // Nothing lies in the first KiB but the far end of the stack, so that addresses may be put into loads and stores.
+    let memory = "--low-memory-unused";
     let stripping = ["--strip-debug", "--strip-producers", "--strip-target-features", "--dealign"];
     let mut optimize = project.command(optimizer);
-    optimize.args(inlining).args(["-Oz", "--converge"]).args(stripping);
+    optimize.args(inlining).args([memory, "-Oz", "--converge"]).args(stripping);
     run(optimize.arg("--output").arg(folder.join("outpour.wasm")).arg(built))
 }
 
