@@ -1,0 +1,48 @@
+//! What belongs to one process.
+
+use std::fmt;
+use std::process;
+
+use outpour::ErrorCode;
+
+use crate::error::{Result, refuse};
+
+/// Something that a child of `fork` must leave alone: the threads that drive it are in the parent, and a lock in it may have
+/// been held when the child was made, and so is held in the child for ever.
+pub(crate) struct Owned<T> {
+    process: u32,
+    /// There until it is dropped.
+    thing: Option<T>,
+}
+
+impl<T> Owned<T> {
+    pub(crate) fn new(thing: T) -> Self {
+        Self { process: process::id(), thing: Some(thing) }
+    }
+
+    /// What is owned, in the process that owns it.
+    pub(crate) fn get(&self) -> Result<&T> {
+        self.thing.as_ref().filter(|_| self.is_at_home()).ok_or_else(|| refuse(ErrorCode::Forked))
+    }
+
+    fn is_at_home(&self) -> bool {
+        self.process == process::id()
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        if !self.is_at_home() {
+            std::mem::forget(self.thing.take());
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Owned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.get() {
+            Ok(thing) => thing.fmt(f),
+            Err(_) => f.write_str("of another process"),
+        }
+    }
+}
