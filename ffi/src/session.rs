@@ -138,7 +138,7 @@ impl Session {
         let session = self.inner.get()?.clone();
         Ok(Call::new(async move {
             let replica = session.get(&path).await?;
-            Ok(packed::replicas(replica.map(|replica| (session.age(&replica), replica)).map(|(age, it)| (it, age))))
+            Ok(packed::replicas(replica.map(|replica| aged(&session, replica))))
         }))
     }
 
@@ -158,17 +158,23 @@ impl Session {
         }))
     }
 
-    /// The packed replicas that a selector matches; of a path, at the most one.
+    /// The newest value of a topic that is subscribed to: packed replicas, at the most one.
+    ///
+    /// # Errors
+    /// `forked`.
+    pub fn replica(&self, path: &str) -> Result<Vec<u8>> {
+        let session = self.inner.get()?;
+        Ok(packed::replicas(session.replica(path).map(|replica| aged(session, replica))))
+    }
+
+    /// The packed replicas that a selector matches.
     ///
     /// # Errors
     /// `bad-selector`.
     pub fn replicas(&self, selector: &str) -> Result<Vec<u8>> {
         let session = self.inner.get()?;
         let replicas = session.replicas(selector).map_err(wrap)?;
-        Ok(packed::replicas(replicas.into_iter().map(|replica| {
-            let age = session.age(&replica);
-            (replica, age)
-        })))
+        Ok(packed::replicas(replicas.into_iter().map(|replica| aged(session, replica))))
     }
 
     /// Where the connection stands.
@@ -268,6 +274,11 @@ impl Session {
             Ok(Vec::new())
         }))
     }
+}
+
+fn aged(session: &outpour::Session, replica: outpour::Replica) -> (outpour::Replica, Duration) {
+    let age = session.age(&replica);
+    (replica, age)
 }
 
 /// Publishes at once, in the order of the calls.
