@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import weakref
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -16,6 +17,9 @@ from ._records import Fetched, Replica, read_items, read_replicas
 from ._values import FFI_TYPES, Value, ValueType, encode_json, value_of
 
 _open: weakref.WeakSet[_ffi.Session] = weakref.WeakSet()
+
+# How long a session may take to end with the interpreter.
+_EXIT_MS = 2000
 
 _KINDS = {"value": _ffi.TopicKind.VALUE, "event": _ffi.TopicKind.EVENT}
 
@@ -33,16 +37,17 @@ def start(url: str | Sequence[str], options: ConnectOptions) -> _ffi.Session:
 @atexit.register
 def _close_all() -> None:
     # Nothing of the library may call into an interpreter that is no more.
-    for session in list(_open):
-        try:
-            session.disconnect(0).wait(2000)
-        except _ffi.OutpourError:
-            # It is another process's.
-            continue
+    for call in [session.disconnect(0) for session in list(_open)]:
+        call.wait(_EXIT_MS)
     _log.stop()
 
 
-def condition_of(if_version: int | None, if_absent: bool) -> _ffi.Condition | None:
+# The sessions of a parent are none of its child's.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open.clear)
+
+
+def condition_of(if_version: int | None, if_absent: bool) -> Any:
     """The condition of a publish."""
     if if_absent:
         if if_version is not None:
@@ -65,16 +70,12 @@ class Requests:
         """The session that they are made of."""
         self.inner = inner
 
-    def value(
-        self, path: str, change: _ffi.Change, value: object, if_version: int | None, if_absent: bool
-    ) -> Answer[int]:
+    def value(self, path: str, change: _ffi.Change, value: object, if_version: int | None, if_absent: bool) -> Answer[int]:
         """A change that has a value."""
         settled = value_of(value)
         return self.publish(path, change, if_version, if_absent, settled.bytes, FFI_TYPES[settled.type])
 
-    def patch(
-        self, path: str, change: _ffi.Change, patch: object, if_version: int | None, if_absent: bool
-    ) -> Answer[int]:
+    def patch(self, path: str, change: _ffi.Change, patch: object, if_version: int | None, if_absent: bool) -> Answer[int]:
         """A change that is a patch, which is JSON."""
         text = patch.bytes if isinstance(patch, Value) else encode_json(patch)
         return self.publish(path, change, if_version, if_absent, text)
@@ -90,9 +91,7 @@ class Requests:
     ) -> Answer[int]:
         """A change."""
         condition = condition_of(if_version, if_absent)
-        publication = _ffi.Publication(
-            path=path, change=change, value_type=value_type, value=data, condition=condition
-        )
+        publication = _ffi.Publication(path=path, change=change, value_type=value_type, value=data, condition=condition)
         with translated:
             return Answer(self.inner.publish(publication), version_of)
 

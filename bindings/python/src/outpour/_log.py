@@ -17,18 +17,18 @@ _LEVELS = {
 _SLICE_MS = 3_600_000
 
 _lock = threading.Lock()
-_running: tuple[int, _ffi.Log, threading.Thread] | None = None
+_running: tuple[_ffi.Log, threading.Thread] | None = None
 
 
 def forward() -> None:
-    """Hands on what the library says, from now on until the interpreter ends. A child of a fork begins again."""
+    """Hands on what the library says, from now on until the interpreter ends."""
     global _running
     with _lock:
-        if _running is None or _running[0] != os.getpid():
+        if _running is None:
             log = _ffi.Log()
             thread = threading.Thread(target=_forward, args=(log,), name="outpour-log", daemon=True)
             thread.start()
-            _running = (os.getpid(), log, thread)
+            _running = (log, thread)
 
 
 def stop() -> None:
@@ -36,9 +36,21 @@ def stop() -> None:
     global _running
     with _lock:
         running, _running = _running, None
-    if running is not None and running[0] == os.getpid():
-        running[1].end()
-        running[2].join()
+    if running is not None:
+        log, thread = running
+        log.end()
+        thread.join()
+
+
+def _begin_again() -> None:
+    # A child of a fork has no threads.
+    global _lock, _running
+    _lock = threading.Lock()
+    _running = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_again)
 
 
 def _forward(log: _ffi.Log) -> None:

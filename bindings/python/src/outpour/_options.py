@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from . import _ffi
 
@@ -82,7 +82,7 @@ _WHEN_FULL = {
 }
 
 
-def history_of(start: HistoryStart) -> _ffi.HistoryStart:
+def history_of(start: HistoryStart) -> Any:
     """The start as the library has it."""
     if isinstance(start, Last):
         return _ffi.HistoryStart.LAST(count=start.count)

@@ -138,9 +138,18 @@ def read_updates(buffer: bytes) -> list[Update[Any]]:
     updates: list[Update[Any]] = []
     append = updates.append
     # The hot loop of the package: nothing in it is looked up that need not be.
-    for kind, value_type, stale, epoch, path_length, length, wire_bytes, version, sequence, extent in _HEADER.iter_unpack(
-        memoryview(buffer)[headers:at]
-    ):
+    for (
+        kind,
+        value_type,
+        stale,
+        epoch,
+        path_length,
+        length,
+        wire_bytes,
+        version,
+        sequence,
+        extent,
+    ) in _HEADER.iter_unpack(memoryview(buffer)[headers:at]):
         value_at = at + path_length
         end = value_at + length
         append(
@@ -174,8 +183,7 @@ def read_items(buffer: bytes) -> Fetched[Any]:
 def read_replicas(buffer: bytes) -> list[Replica[Any]]:
     """Replicas."""
     return [
-        Replica(path, TYPES[header[1]], data, header[7], header[9] / 1e6, header[2])
-        for header, path, data in _records(buffer)
+        Replica(path, TYPES[header[1]], data, header[7], header[9] / 1e6, header[2]) for header, path, data in _records(buffer)
     ]
 
 

@@ -11,7 +11,7 @@ from . import _core, _credentials, _ffi
 from ._connection import ConnectionState, Resumption, resumption_of, state_of
 from ._errors import OutpourError, translated
 from ._options import ConnectOptions, HistoryStart, provider_of
-from ._pulling import Answer
+from ._pulling import Answer, AsyncPulled
 from ._records import Fetched, Replica
 from ._subscription import Subscription
 from ._values import FFI_TYPES, ValueType, value_of
@@ -70,9 +70,7 @@ class Connecting:
         self._session = await self._connect()
         return self._session
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Closes."""
         if self._session is not None:
             await self._session.close()
@@ -131,9 +129,7 @@ class Session(_core.SessionBase):
         """Changes a JSON value by a merge patch (RFC 7386): members that are `None` are taken out."""
         return await self._requests.patch(path, _ffi.Change.MERGE_PATCH, patch, if_version, False).awaited()
 
-    async def json_patch(
-        self, path: str, operations: Sequence[dict[str, Any]], *, if_version: int | None = None
-    ) -> int:
+    async def json_patch(self, path: str, operations: Sequence[dict[str, Any]], *, if_version: int | None = None) -> int:
         """Changes a JSON value by a JSON Patch (RFC 6902): a list of operations."""
         return await self._requests.patch(path, _ffi.Change.JSON_PATCH, operations, if_version, False).awaited()
 
@@ -178,28 +174,18 @@ class Session(_core.SessionBase):
         """Past events of the topics that match, as far as the gateway keeps them; of each topic, oldest first."""
         return await self._requests.fetch(selector, from_, limit).awaited()
 
-    async def connection_states(self) -> AsyncIterator[ConnectionState]:
+    def connection_states(self) -> AsyncIterator[ConnectionState]:
         """The states of the connection as they change, beginning with the current one, and ending when the session is over.
 
         States that come and go while nobody looks are skipped.
         """
         with translated:
-            states = self._inner.connection_states()
-        while not states.is_over():
-            await states.ready()
-            state = states.take()
-            if state is not None:
-                yield state_of(state)
+            return AsyncPulled(self._inner.connection_states(), state_of)
 
-    async def resumptions(self) -> AsyncIterator[Resumption]:
-        """What comes of each return from a lost connection, from the first time that this is iterated on."""
+    def resumptions(self) -> AsyncIterator[Resumption]:
+        """What comes of each return from a lost connection, from now on."""
         with translated:
-            resumptions = self._inner.resumptions()
-        while not resumptions.is_over():
-            await resumptions.ready()
-            resumption = resumptions.take()
-            if resumption is not None:
-                yield resumption_of(resumption)
+            return AsyncPulled(self._inner.resumptions(), resumption_of)
 
     async def closed(self) -> OutpourError | None:
         """Waits until the session is over, and returns why: `None` after `close()`."""
@@ -223,9 +209,7 @@ class Session(_core.SessionBase):
         """The session itself."""
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Closes."""
         await self.close()
 
@@ -256,9 +240,7 @@ class UpdateStream:
         """The stream itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Ends the stream."""
         self.close()
 

@@ -10,7 +10,7 @@ from .. import _core, _credentials, _ffi
 from .._connection import ConnectionState, Resumption, resumption_of, state_of
 from .._errors import OutpourError, translated
 from .._options import ConnectOptions, CredentialsProvider, HistoryStart, provider_of
-from .._pulling import block
+from .._pulling import Pulled
 from .._records import Fetched, Replica
 from .._session import FLUSH, stream_set
 from .._values import ValueType
@@ -206,22 +206,12 @@ class Session(_core.SessionBase):
         States that come and go while nobody looks are skipped.
         """
         with translated:
-            states = self._inner.connection_states()
-        while not states.is_over():
-            block(states)
-            state = states.take()
-            if state is not None:
-                yield state_of(state)
+            return Pulled(self._inner.connection_states(), state_of)
 
     def resumptions(self) -> Iterator[Resumption]:
-        """What comes of each return from a lost connection, from the first time that this is iterated on."""
+        """What comes of each return from a lost connection, from now on."""
         with translated:
-            resumptions = self._inner.resumptions()
-        while not resumptions.is_over():
-            block(resumptions)
-            resumption = resumptions.take()
-            if resumption is not None:
-                yield resumption_of(resumption)
+            return Pulled(self._inner.resumptions(), resumption_of)
 
     def closed(self) -> OutpourError | None:
         """Waits until the session is over, and returns why: `None` after `close()`."""
@@ -239,9 +229,7 @@ class Session(_core.SessionBase):
         """The session itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Closes."""
         self.close()
 
@@ -260,9 +248,7 @@ class UpdateStream:
         """The topic."""
         self._inner = inner
 
-    def set(
-        self, value: object, *, if_version: int | None = None, if_absent: bool = False, timeout: float | None = None
-    ) -> int:
+    def set(self, value: object, *, if_version: int | None = None, if_absent: bool = False, timeout: float | None = None) -> int:
         """Sets the topic, and returns its version. If somebody else has set it meanwhile, the whole value is sent."""
         return stream_set(self._inner, value, if_version, if_absent).blocked(timeout)
 
@@ -274,8 +260,6 @@ class UpdateStream:
         """The stream itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Ends the stream."""
         self.close()
