@@ -375,7 +375,8 @@ impl Session {
     /// ```
     #[must_use]
     pub fn resumptions(&self) -> Resumptions {
-        Resumptions::new(self.handle.shared.resumptions.subscribe())
+        let shared = &self.handle.shared;
+        Resumptions::new(shared.resumptions.subscribe(), shared.connection.subscribe())
     }
 
     /// The application is about to be suspended: sends what is due, says goodbye, and sleeps without a connection

@@ -92,6 +92,7 @@ class Proxy:
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+        source.close()
 
     def cut(self) -> None:
         """Resets every connection."""

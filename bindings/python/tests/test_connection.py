@@ -22,10 +22,16 @@ async def state(session: outpour.Session, name: str) -> ConnectionState:
     raise AssertionError(f"it was never {name}")
 
 
+async def in_place(session: outpour.Session) -> None:
+    """Until the gateway knows of what was subscribed to: requests are answered in their order."""
+    await session.get("nothing/here")
+
+
 async def test_a_session_goes_on_where_it_was(gateway: Gateway, path: str) -> None:
     with proxy(gateway) as between:
         async with outpour.connect(between.url, backoff=SOON) as session, outpour.connect(gateway.url) as publisher:
             events = session.subscribe(path)
+            await in_place(session)
             await publisher.append(path, 0)
             assert (await anext(events)).value == 0
             resumptions = session.resumptions()
@@ -53,6 +59,7 @@ async def test_events_that_are_no_longer_kept_are_told_as_a_gap(gateway: Gateway
         async with outpour.connect(between.url, backoff=SOON) as session, outpour.connect(gateway.url) as publisher:
             await publisher.create(path, kind="event", history=2)
             events = session.subscribe(path)
+            await in_place(session)
             await publisher.append(path, 1)
             await anext(events)
             resumptions = session.resumptions()
@@ -134,7 +141,8 @@ async def test_a_warm_start(url: str, path: str, tmp_path: pathlib.Path) -> None
     store = tmp_path / "prices.store"
     async with outpour.connect(url, store=store) as session:
         await session.set(path, {"bid": 1})
-        await anext(session.subscribe(path))
+        prices = session.subscribe(path)
+        await anext(prices)
         with pytest.raises(outpour.CallerError, match="in use"):
             outpour.start(url, store=store)
     # There is no gateway.

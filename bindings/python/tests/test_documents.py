@@ -35,13 +35,16 @@ def fenced() -> list[tuple[str, str]]:
 def test_examples_in_comments(module: str) -> None:
     with serve() as gateway, outpour.sync.connect(gateway.url) as session:
         names = {"outpour": outpour, "session": session, "url": gateway.url}
-        failed, _ = doctest.testmod(importlib.import_module(module), extraglobs=names)
+        imported = importlib.import_module(module)
+        failed, attempted = doctest.testmod(imported, extraglobs=names)
     assert failed == 0
+    assert attempted == pathlib.Path(str(imported.__file__)).read_text().count(">>> ")
 
 
 @pytest.mark.parametrize("code", [code for _, code in fenced()], ids=[name for name, _ in fenced()])
-def test_examples_in_fences(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_in_fences(code: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As they stand, but for the address, and iterations that go on for ever, which are run once."""
+    monkeypatch.chdir(tmp_path)
     with serve() as gateway:
         for path in ("prices/eurusd", "rooms/7"):
             with outpour.sync.connect(gateway.url) as publisher:

@@ -76,7 +76,8 @@ def test_a_gateway_that_is_not_there() -> None:
 def test_states_and_resumptions(gateway: Gateway, path: str) -> None:
     with proxy(gateway) as between, outpour.sync.connect(between.url, backoff=(0.001, 0.01)) as session:
         session.set(path, 1)
-        next(session.subscribe(path))
+        prices = session.subscribe(path)
+        next(prices)
         states = session.connection_states()
         assert next(states).state == "connected"
         resumptions = session.resumptions()
