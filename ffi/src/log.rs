@@ -1,14 +1,16 @@
 //! The log of the library, pulled.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::ownership::PerProcess;
 use crate::runtime;
 
 /// The most records that wait; past it the oldest give way.
@@ -51,9 +53,14 @@ struct Queue {
     changed: Notify,
 }
 
-static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
+static QUEUE: PerProcess<Arc<Queue>> = PerProcess::new();
 
 impl Queue {
+    fn of_this_process() -> Arc<Self> {
+        let Ok(queue) = QUEUE.get(|| Ok::<_, Infallible>(Arc::default()));
+        queue
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<LogRecord>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,13 +72,9 @@ impl Log {
     #[uniffi::constructor]
     #[must_use]
     pub fn new() -> Self {
-        let queue = QUEUE.get_or_init(|| {
-            let queue = Arc::new(Queue::default());
-            // A program in Rust that has linked this library may have one already: it has the log then.
-            let _taken = tracing::subscriber::set_global_default(Keeper(Arc::clone(&queue)));
-            queue
-        });
-        Self { queue: Arc::clone(queue), over: Mutex::new(false) }
+        // A program in Rust that has linked this library may have a subscriber already: it has the log then.
+        let _taken = tracing::subscriber::set_global_default(Keeper);
+        Self { queue: Queue::of_this_process(), over: Mutex::new(false) }
     }
 
     /// Waits until there is something to take, or it was ended.
@@ -119,7 +122,7 @@ impl Default for Log {
 }
 
 /// Puts what the project's crates say into the queue. They make no spans.
-struct Keeper(Arc<Queue>);
+struct Keeper;
 
 impl Subscriber for Keeper {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -149,13 +152,14 @@ impl Subscriber for Keeper {
             _ => LogLevel::Debug,
         };
         let record = LogRecord { level, target: metadata.target().to_owned(), message: text.message + &text.fields };
-        let mut records = self.0.lock();
+        let queue = Queue::of_this_process();
+        let mut records = queue.lock();
         if records.len() == RECORDS {
             records.pop_front();
         }
         records.push_back(record);
         drop(records);
-        self.0.changed.notify_waiters();
+        queue.changed.notify_waiters();
     }
 }
 

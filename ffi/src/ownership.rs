@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::process;
+use std::sync::{Mutex, PoisonError};
 
 use outpour::ErrorCode;
 
@@ -35,6 +36,26 @@ impl<T> Drop for Owned<T> {
         if !self.is_at_home() {
             std::mem::forget(self.thing.take());
         }
+    }
+}
+
+/// What each process makes for itself when it first needs it, and never gives up.
+pub(crate) struct PerProcess<T>(Mutex<Option<(u32, T)>>);
+
+impl<T: Clone> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    /// This process's own. What a parent has made is left alone, as [`Owned`] leaves it.
+    pub(crate) fn get<E>(&self, make: impl FnOnce() -> std::result::Result<T, E>) -> std::result::Result<T, E> {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, thing)) = current.as_ref().filter(|(process, _)| *process == process::id()) {
+            return Ok(thing.clone());
+        }
+        let thing = make()?;
+        std::mem::forget(current.replace((process::id(), thing.clone())));
+        Ok(thing)
     }
 }
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import uvloop
-from gateway import Gateway, serve
 
 import outpour
+from gateway import Gateway, serve
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -53,7 +53,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    loop = pyfuncitem.callspec.params["loop_factory"]()
+    factory: Any = pyfuncitem.callspec.params["loop_factory"]
+    loop = factory()
     asyncio.set_event_loop(loop)
     try:
         loop.run_until_complete(pyfuncitem.obj(**arguments))
@@ -73,5 +74,3 @@ async def _settle() -> None:
         await asyncio.wait(left, timeout=10)
     left = {task for task in left if not task.done()}
     assert not left, f"tasks were left behind: {left}"
-
-

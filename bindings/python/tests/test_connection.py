@@ -7,9 +7,9 @@ import logging
 import pathlib
 
 import pytest
-from gateway import Gateway, proxy, serve
 
 import outpour
+from gateway import Gateway, proxy, serve
 from outpour import ConnectionState
 
 SOON = (0.001, 0.01)
@@ -155,17 +155,30 @@ async def test_a_warm_start(url: str, path: str, tmp_path: pathlib.Path) -> None
     await session.close(0)
 
 
-async def test_a_store_that_is_damaged_is_logged(
-    url: str, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
-) -> None:
+class Heard(logging.Handler):
+    """What is logged, from whichever thread, as futures of the loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self.records: asyncio.Queue[logging.LogRecord] = asyncio.Queue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._loop.call_soon_threadsafe(self.records.put_nowait, record)
+
+
+async def test_what_the_library_says_is_logged(url: str, tmp_path: pathlib.Path) -> None:
     store = tmp_path / "prices.store"
     store.write_bytes(b"nonsense")
-    with caplog.at_level(logging.DEBUG, logger="outpour"):
+    heard = Heard()
+    logger = logging.getLogger("outpour")
+    logger.addHandler(heard)
+    try:
         async with outpour.connect(url, store=store):
-            pass
-        # The log is handed on by a thread of its own.
-        while not any("set aside" in record.message for record in caplog.records):
-            await asyncio.sleep(0.01)
-    (record,) = (record for record in caplog.records if "set aside" in record.message)
+            record = await heard.records.get()
+            while "set aside" not in record.getMessage():
+                record = await heard.records.get()
+    finally:
+        logger.removeHandler(heard)
     assert (record.levelname, record.name) == ("WARNING", "outpour.store")
     assert store.with_suffix(".store.damaged").exists()

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from gateway import Gateway, serve
 
 import outpour
+from gateway import Gateway, serve
 
 TOKEN = "a token that opens the gateway"
 

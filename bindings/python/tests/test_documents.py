@@ -12,9 +12,9 @@ import re
 import textwrap
 
 import pytest
-from gateway import serve
 
 import outpour
+from gateway import serve
 
 PACKAGE = pathlib.Path(outpour.__file__).parent
 README = pathlib.Path(__file__).parents[1] / "README.md"

@@ -137,9 +137,7 @@ except KeyboardInterrupt:
     print([thread.name for thread in threading.enumerate() if not thread.daemon])
 """,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-c", codes[way], url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", codes[way], url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)

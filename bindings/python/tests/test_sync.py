@@ -7,9 +7,9 @@ import threading
 from typing import Any
 
 import pytest
-from gateway import Gateway, proxy
 
 import outpour
+from gateway import Gateway, proxy
 from outpour.sync import Session
 
 
