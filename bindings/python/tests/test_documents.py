@@ -17,15 +17,16 @@ import outpour
 from gateway import serve
 
 PACKAGE = pathlib.Path(outpour.__file__).parent
-README = pathlib.Path(__file__).parents[1] / "README.md"
+HERE = pathlib.Path(__file__).parents
+READMES = [HERE[1] / "README.md", HERE[3] / "README.md"]
 MODULES = ["outpour", *(found.name for found in pkgutil.walk_packages([str(PACKAGE)], "outpour.") if "._ffi" not in found.name)]
 FENCE = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def fenced() -> list[tuple[str, str]]:
-    sources = [README, *sorted(path for path in PACKAGE.rglob("*.py") if "_ffi" not in path.parts)]
+    sources = [*READMES, *sorted(path for path in PACKAGE.rglob("*.py") if "_ffi" not in path.parts)]
     return [
-        (f"{source.name}-{number}", textwrap.dedent(match[2]))
+        (f"{source.parent.name}-{source.name}-{number}", textwrap.dedent(match[2]))
         for source in sources
         for number, match in enumerate(FENCE.finditer(source.read_text()))
     ]
