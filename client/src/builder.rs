@@ -10,7 +10,6 @@ use outpour_core::{ErrorCode, PublisherId};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::connection::ConnectionState;
 use crate::credentials::Provider;
 use crate::driver::Driver;
 use crate::endpoint::Endpoint;
@@ -235,15 +234,8 @@ impl SessionBuilder {
     /// If an option is out of its range, or the first attempt fails.
     pub async fn connect(self) -> Result<Session, Error> {
         let session = self.start()?;
-        let mut states = session.connection();
-        while let Some(state) = states.next().await {
-            match state {
-                ConnectionState::Connecting | ConnectionState::Suspended => {}
-                ConnectionState::Connected => return Ok(session),
-                ConnectionState::Disconnected { error, .. } | ConnectionState::Closed { error } => return Err(error),
-            }
-        }
-        Err(ErrorCode::Closed.into())
+        session.connected().await?;
+        Ok(session)
     }
 
     /// Makes a session without waiting for a gateway: it connects when there is one. To be called

@@ -69,17 +69,27 @@ pub struct Resumption {
 #[derive(Debug)]
 pub struct Resumptions {
     receiver: broadcast::Receiver<Resumption>,
+    states: watch::Receiver<ConnectionState>,
 }
 
 impl Resumptions {
-    pub(crate) const fn new(receiver: broadcast::Receiver<Resumption>) -> Self {
-        Self { receiver }
+    pub(crate) const fn new(
+        receiver: broadcast::Receiver<Resumption>,
+        states: watch::Receiver<ConnectionState>,
+    ) -> Self {
+        Self { receiver, states }
     }
 
-    /// The next one; `None` when the session is no more.
+    /// The next one; `None` when the session is over.
     pub async fn next(&mut self) -> Option<Resumption> {
         loop {
-            match self.receiver.recv().await {
+            // What was told before the end is told first.
+            let next = tokio::select! {
+                biased;
+                next = self.receiver.recv() => next,
+                _over = self.states.wait_for(ConnectionState::is_closed) => return None,
+            };
+            match next {
                 Ok(resumption) => return Some(resumption),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,

@@ -31,8 +31,9 @@ impl Error {
         self.code
     }
 
-    /// What is known beyond the code.
-    pub(crate) fn detail(&self) -> &str {
+    /// What is known beyond the code; may be empty.
+    #[must_use]
+    pub fn detail(&self) -> &str {
         self.detail.as_deref().unwrap_or_default()
     }
 

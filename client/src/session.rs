@@ -210,7 +210,7 @@ impl Session {
             return Ok(Some(replica));
         }
         let received = self.handle.shared.ask(|_, now| now);
-        let (items, _) = self.fetch_up_to(path.as_str(), None, 1).await?;
+        let (items, _) = self.ask(path.as_str(), None, 1).await?;
         Ok(items.into_iter().next().map(|item| Replica {
             path: item.path,
             value: item.value,
@@ -225,7 +225,15 @@ impl Session {
     /// # Errors
     /// [`ErrorCode::BadSelector`], or why the session is over.
     pub async fn fetch(&self, selector: &str) -> Result<Vec<FetchedItem>, Error> {
-        Ok(self.fetch_up_to(selector, None, u64::MAX).await?.0)
+        Ok(self.ask(selector, None, u64::MAX).await?.0)
+    }
+
+    /// The current values of the topics that a selector matches, at the most `limit`; and whether there are more.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub async fn fetch_up_to(&self, selector: &str, limit: u64) -> Result<(Vec<FetchedItem>, bool), Error> {
+        self.ask(selector, None, limit).await
     }
 
     /// Past events of the event topics that a selector matches, oldest first for each topic, at the
@@ -239,10 +247,10 @@ impl Session {
         from: HistoryStart,
         limit: u64,
     ) -> Result<(Vec<FetchedItem>, bool), Error> {
-        self.fetch_up_to(selector, Some(from), limit).await
+        self.ask(selector, Some(from), limit).await
     }
 
-    async fn fetch_up_to(
+    async fn ask(
         &self,
         selector: &str,
         history: Option<HistoryStart>,
@@ -275,6 +283,22 @@ impl Session {
     #[must_use]
     pub fn age(&self, replica: &Replica) -> Duration {
         self.handle.shared.lock().now() - replica.received
+    }
+
+    /// Waits until the session is live, or the attempt to get there fails; it goes on trying all the same.
+    ///
+    /// # Errors
+    /// Why the attempt failed, or why the session is over.
+    pub async fn connected(&self) -> Result<(), Error> {
+        let mut states = self.connection();
+        while let Some(state) = states.next().await {
+            match state {
+                ConnectionState::Connecting | ConnectionState::Suspended => {}
+                ConnectionState::Connected => return Ok(()),
+                ConnectionState::Disconnected { error, .. } | ConnectionState::Closed { error } => return Err(error),
+            }
+        }
+        Err(ErrorCode::Closed.into())
     }
 
     /// Where the connection stands, and how that changes.
@@ -329,8 +353,8 @@ impl Session {
     pub async fn close_within(&self, flush: Duration) {
         let mut states = self.handle.shared.connection.subscribe();
         self.handle.shared.ask(|state, now| state.core.close(flush, now));
-        // The driver ends only after it has said so.
-        let _over = states.wait_for(ConnectionState::is_closed).await;
+        // The driver ends only after it has said so. What is borrowed is given back, so that this may wait on any thread.
+        drop(states.wait_for(ConnectionState::is_closed).await);
         let mut stored = self.handle.shared.stored.clone();
         let _written = stored.wait_for(|is_done| *is_done).await;
     }
@@ -351,7 +375,8 @@ impl Session {
     /// ```
     #[must_use]
     pub fn resumptions(&self) -> Resumptions {
-        Resumptions::new(self.handle.shared.resumptions.subscribe())
+        let shared = &self.handle.shared;
+        Resumptions::new(shared.resumptions.subscribe(), shared.connection.subscribe())
     }
 
     /// The application is about to be suspended: sends what is due, says goodbye, and sleeps without a connection

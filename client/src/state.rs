@@ -1,8 +1,7 @@
 //! What the handles of a session and its driver share.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use outpour_core::session::{Event, FetchedItem, PublishTicket, Session as Core};
 use outpour_core::{ErrorCode, FetchId, SubscriptionId, Timestamp, Version};
@@ -43,7 +42,8 @@ pub(crate) struct State {
 
 #[derive(Debug, Default)]
 struct Reader {
-    waker: Option<Waker>,
+    /// Wakes whoever waits for updates, or for the end.
+    readable: Arc<Notify>,
     /// Why the subscription has ended, to be told once.
     ended: Option<Ending>,
 }
@@ -101,14 +101,17 @@ impl State {
         self.readers.remove(&id);
     }
 
-    /// Leaves a waker for the next update, or takes the reason why there will be none.
-    pub(crate) fn wait(&mut self, id: SubscriptionId, waker: &Waker) -> Option<Ending> {
+    /// What wakes whoever waits for a subscription's updates; `None` if there is something to take, or nothing will come.
+    pub(crate) fn unread(&self, id: SubscriptionId) -> Option<Arc<Notify>> {
+        let reader = self.readers.get(&id)?;
+        let is_ready = reader.ended.is_some() || self.core.has_update(id);
+        (!is_ready).then(|| Arc::clone(&reader.readable))
+    }
+
+    /// Why a subscription is over, if it is: an error is given once.
+    pub(crate) fn ending(&mut self, id: SubscriptionId) -> Option<Ending> {
         let Some(reader) = self.readers.get_mut(&id) else { return Some(Ending::Orderly) };
-        if let Some(ending) = &mut reader.ended {
-            return Some(std::mem::replace(ending, Ending::Orderly));
-        }
-        reader.waker = Some(waker.clone());
-        None
+        reader.ended.as_mut().map(|ending| std::mem::replace(ending, Ending::Orderly))
     }
 
     pub(crate) fn expect_verdict(&mut self, ticket: PublishTicket) -> oneshot::Receiver<Result<Version, Error>> {
@@ -128,6 +131,7 @@ impl State {
         let mut settled = false;
         while let Some(event) = self.core.poll_event() {
             if let Some(state) = ConnectionState::from_event(&event) {
+                tracing::debug!(?state, "the connection changed");
                 shared.connection.send_replace(state);
             }
             if let Event::Resumed { away, outcome } = &event {
@@ -138,8 +142,8 @@ impl State {
             self.tell_event(event);
         }
         while let Some(id) = self.core.poll_readable() {
-            if let Some(waker) = self.readers.get_mut(&id).and_then(|reader| reader.waker.take()) {
-                waker.wake();
+            if let Some(reader) = self.readers.get(&id) {
+                reader.readable.notify_waiters();
             }
         }
         settled
@@ -183,12 +187,10 @@ impl State {
         }
     }
 
-    fn end_reader(&mut self, id: SubscriptionId, ending: &Ending) {
+    pub(crate) fn end_reader(&mut self, id: SubscriptionId, ending: &Ending) {
         if let Some(reader) = self.readers.get_mut(&id) {
             reader.ended = Some(ending.clone());
-            if let Some(waker) = reader.waker.take() {
-                waker.wake();
-            }
+            reader.readable.notify_waiters();
         }
     }
 }

@@ -122,6 +122,8 @@ pub(crate) async fn keep(store: Store, shared: Arc<Shared>, written: watch::Send
             pause = pause.max(start.elapsed() * WORK_SHARE);
         }
         if is_over {
+            // Whoever was waiting may open it again.
+            drop(store);
             let _nobody_waits = written.send(true);
             return;
         }

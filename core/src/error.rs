@@ -79,6 +79,7 @@ codes! {
     CredentialsExpired = 4117, Caller, "credentials-expired", "The client's credentials have expired: get new ones and connect again.";
     CredentialsFailed = 4118, Caller, "credentials-failed", "The application could not provide credentials: see what its provider says; it is asked again.";
     ModuleFailed = 4119, Caller, "module-failed", "The WebAssembly module could not be loaded.";
+    Forked = 4120, Caller, "forked", "A session belongs to the process that made it, and this is a fork of that: open another session here.";
 
     MalformedFrame = 4200, Peer, "malformed-frame", "A frame could not be decoded.";
     UnexpectedFrame = 4201, Peer, "unexpected-frame", "A frame came that is not allowed at this point of the conversation.";

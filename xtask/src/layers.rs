@@ -11,10 +11,11 @@ use crate::{
 const CORE: [&str; 4] = ["outpour-core", "bytes", "cfg-if", "crc32fast"];
 
 /// The project's crates that a layer may know, itself among them.
-const LAYERS: [(&str, &[&str]); 3] = [
+const LAYERS: [(&str, &[&str]); 4] = [
     ("outpour", &["outpour", "outpour-core"]),
     ("outpour-server", &["outpour-server", "outpour-core"]),
     ("outpour-wasm", &["outpour-wasm", "outpour-core"]),
+    ("outpour-ffi", &["outpour-ffi", "outpour", "outpour-core"]),
 ];
 
 /// Where browsers run, and a machine that has no standard library at all: what compiles there needs no clock,
@@ -45,6 +46,11 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
     // What browsers load is made of the core alone: its size is decided by what is depended on.
     if let Some(other) = loaded.iter().find(|name| !CORE.contains(&name.as_str())) {
         return Err(format!("outpour-wasm depends on {other}; take it out."));
+    }
+    let exported = direct_dependencies(project, "outpour-ffi")?;
+    // Other languages get what Rust gets: the rules of the protocol are out of reach there.
+    if exported.iter().any(|name| name == "outpour-core") {
+        return Err("outpour-ffi depends on outpour-core; export what the Rust SDK has.".into());
     }
     Ok(Outcome::Passed)
 }

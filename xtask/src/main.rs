@@ -10,6 +10,7 @@ mod mentions;
 mod npm;
 mod page;
 mod project;
+mod python;
 mod simulate;
 mod size;
 mod test;
@@ -17,7 +18,7 @@ mod tools;
 mod wasi;
 mod wasm;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -50,12 +51,20 @@ enum Chore {
     Fuzz(fuzz::Options),
     /// Build the npm package: the core as WebAssembly, and the API around it
     Wasm,
-    /// Make the tarball of the npm package that is published
+    /// Make what is published: the tarball of the npm package, and the wheel of the Python package
     Package,
-    /// Make the pages that document the npm package
+    /// Make the pages that document the npm package and the Python package
     Docs,
     /// Run the benchmarks whose figures the README quotes
     Bench(bench::Options),
+}
+
+/// Says where the chore's files are.
+fn show(files: [PathBuf; 2]) -> Result<ExitCode> {
+    for file in files {
+        println!("{}", file.display());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn main() -> ExitCode {
@@ -68,14 +77,10 @@ fn main() -> ExitCode {
         Chore::Simulate(options) => simulate::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(options) => fuzz::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Wasm => wasm::build(&project).map(|()| ExitCode::SUCCESS),
-        Chore::Package => npm::package(&project).map(|tarball| {
-            println!("{}", tarball.display());
-            ExitCode::SUCCESS
-        }),
-        Chore::Docs => wasm::build(&project).and_then(|()| npm::document(&project)).map(|page| {
-            println!("{}", page.display());
-            ExitCode::SUCCESS
-        }),
+        Chore::Package => npm::package(&project).and_then(|tarball| show([tarball, python::package(&project)?])),
+        Chore::Docs => {
+            wasm::build(&project).and_then(|()| show([npm::document(&project)?, python::document(&project)?]))
+        }
         Chore::Bench(options) => bench::run(&project, &options).map(|()| ExitCode::SUCCESS),
     });
     done.unwrap_or_else(|error| {

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::{
     Result, fuzz, interop, layers, mentions, npm, page,
     project::{Project, run as run_command},
-    size, tools, wasi,
+    python, size, tools, wasi,
 };
 
 /// What to test.
@@ -48,6 +48,7 @@ const STEPS: &[Step] = &[
     Step { name: "firefox", run: npm::check_in_firefox },
     Step { name: "packaging", run: npm::check_packaging },
     Step { name: "page", run: page::check },
+    Step { name: "python", run: python::check },
     Step { name: "autobahn", run: autobahn },
     Step { name: "fuzz", run: fuzz::check },
 ];

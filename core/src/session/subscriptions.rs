@@ -254,6 +254,12 @@ impl Session {
         Some(ended)
     }
 
+    /// Whether there is an update of a subscription to take.
+    #[must_use]
+    pub fn has_update(&self, id: SubscriptionId) -> bool {
+        self.subscriptions.by_id.get(&id.0.into()).is_some_and(|subscription| !subscription.mailbox.is_empty())
+    }
+
     /// The next update of a subscription.
     #[must_use]
     pub fn take_update(&mut self, id: SubscriptionId) -> Option<Update> {
