@@ -1,10 +1,7 @@
 //! The npm package: built, its types and examples checked, documented, tested in Node and Chromium against real gateways,
 //! weighed, packed, and installed.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use crate::{
     Result,
@@ -14,9 +11,6 @@ use crate::{
     tools,
     wasm::{self, PACKAGE},
 };
-
-/// Where Debian puts the browser.
-const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// Packages of others, which the package is weighed beside.
 const RIVALS: &str = "bindings/js/rivals";
@@ -105,10 +99,8 @@ fn test_in_chromium(project: &Project, package: &str, script: &str) -> Result {
 }
 
 fn run_in_chromium(project: &Project, package: &str, script: &str, profile: &str) -> Result {
-    if !Path::new(CHROMIUM).is_file() {
-        tools::install_packages(project, &["chromium"])?;
-    }
-    let programs = [("OUTPOUR", project.binary(profile, "outpour")), ("CHROMIUM", CHROMIUM.into())];
+    let chromium = tools::chromium(project)?;
+    let programs = [("OUTPOUR", project.binary(profile, "outpour")), ("CHROMIUM", chromium.into())];
     let npm = ["run", "--silent", script];
     run_command(project.command("npm").args(npm).current_dir(project.path(package)).envs(programs))
 }

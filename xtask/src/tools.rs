@@ -85,6 +85,17 @@ fn add(project: &Project, kind: &str, name: &str) -> Result {
     }
 }
 
+/// Where Debian puts the browser.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// The browser that pages are tried in, which is installed if need be.
+pub(crate) fn chromium(project: &Project) -> Result<&'static str> {
+    if !Path::new(CHROMIUM).is_file() {
+        install_packages(project, &["chromium"])?;
+    }
+    Ok(CHROMIUM)
+}
+
 /// Installs Debian packages, as root; anybody else is told how.
 pub(crate) fn install_packages(project: &Project, packages: &[&str]) -> Result {
     let wanted = packages.join(" ");

@@ -14,6 +14,7 @@ mod stage;
 use std::process::ExitCode;
 
 use clap::Parser;
+use futures_util::future::join_all;
 
 use crate::matrix::{Cell, Matrix};
 use crate::play::{Outcome, play};
@@ -64,13 +65,12 @@ async fn main() -> ExitCode {
 async fn alone(scenarios: &[Scenario], runners: &mut [Runner], verbose: bool) -> Matrix {
     let mut matrix = Matrix::new("scenario", runners.iter().map(|runner| runner.name().to_owned()).collect());
     for scenario in scenarios {
-        let mut outcomes = Vec::new();
-        for runner in runners.iter_mut() {
-            outcomes.push(match scenario.except.get(runner.name()) {
-                Some(why) => Outcome::Excepted(why.clone()),
-                None => play(scenario, runner, None, verbose).await,
-            });
-        }
+        // Much of a scenario is waiting for gateways and networks.
+        let outcomes = join_all(runners.iter_mut().map(async |runner| match scenario.except.get(runner.name()) {
+            Some(why) => Outcome::Excepted(why.clone()),
+            None => play(scenario, runner, None, verbose).await,
+        }));
+        let outcomes = outcomes.await;
         matrix.add(&scenario.name, Cell::row(scenario, outcomes));
     }
     matrix
