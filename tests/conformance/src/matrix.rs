@@ -32,7 +32,7 @@ impl Cell {
             cells.push(match outcome {
                 Outcome::Failed(why) => Self { word: "FAILED", remark: Some(why) },
                 Outcome::Unknown(step) => Self { word: "UNKNOWN", remark: Some(format!("the runner can't do {step}")) },
-                Outcome::Excepted(why) => Self { word: "-", remark: Some(why) },
+                Outcome::Excepted(why) => Self { word: "not run", remark: Some(why) },
                 Outcome::Passed(answers) => {
                     let other: &Vec<Value> = first.get_or_insert_with(|| answers.clone());
                     let differs = |(index, (two, one)): (usize, (&Value, &Value))| {
@@ -51,7 +51,7 @@ impl Cell {
     }
 
     fn is_conforming(&self) -> bool {
-        matches!(self.word, "passed" | "-")
+        matches!(self.word, "passed" | "not run")
     }
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for Matrix {
         for (name, cells) in &self.rows {
             for (column, cell) in self.columns.iter().zip(cells) {
                 if let Some(remark) = &cell.remark {
-                    writeln!(f, "{name}, {column}: {}: {remark}", cell.word)?;
+                    writeln!(f, "{name}, {column}, {}: {remark}", cell.word)?;
                 }
             }
         }

@@ -27,7 +27,8 @@ function writtenOf({ type, value, bytes }) {
   switch (type) {
     case "json": {
       const written = text();
-      if (JSON.stringify(JSON.parse(written)) !== JSON.stringify(value)) throw new Error(`${written} was parsed as ${value}`);
+      if (JSON.stringify(JSON.parse(written)) !== JSON.stringify(value))
+        throw new Error(`${written} was parsed as ${value}`);
       return { json: written };
     }
     case "text":
@@ -218,7 +219,9 @@ export class Performer {
     burst: async ({ session: name, change, path, count }) => {
       const session = this.#sessions.get(name);
       const numbers = Array.from({ length: count }, (_, index) => this.#outpour.Value.int64(index + 1));
-      await Promise.all(numbers.map((number) => (change === "append" ? session.append(path, number) : session.set(path, number))));
+      await Promise.all(
+        numbers.map((number) => (change === "append" ? session.append(path, number) : session.set(path, number))),
+      );
     },
 
     settled: async ({ call }) => ({ version: (await this.#calls.get(call).verdict).version }),

@@ -32,10 +32,19 @@ impl Performer {
                 let resumption = self.sessions.get_mut(&session).unwrap().1.next().await;
                 Ok(answer::resumption(&resumption.ok_or(ErrorCode::Closed)?))
             }
-            Step::Suspend { session } => Ok(done(self.session(&session).suspend())),
-            Step::Resume { session } => Ok(done(self.session(&session).resume())),
+            Step::Suspend { session } => {
+                self.session(&session).suspend();
+                Ok(json!({}))
+            }
+            Step::Resume { session } => {
+                self.session(&session).resume();
+                Ok(json!({}))
+            }
             Step::Statistics { session } => Ok(answer::statistics(&self.session(&session).statistics())),
-            Step::Close { session } => Ok(done(self.session(&session).close().await)),
+            Step::Close { session } => {
+                self.session(&session).close().await;
+                Ok(json!({}))
+            }
             Step::Closed { session } => self.state(&session, "closed").await,
             Step::Subscribe(step) => self.subscribe(&step),
             Step::Next { subscription, count } => self.next(&subscription, count).await,
@@ -49,7 +58,7 @@ impl Performer {
                 }
             }
             Step::Ended { subscription } => self.ended(&subscription).await,
-            Step::Unsubscribe { subscription } => Ok(done(drop(self.subscriptions.remove(&subscription).unwrap()))),
+            Step::Unsubscribe { subscription } => Ok(done(self.subscriptions.remove(&subscription).unwrap())),
             Step::AbandonNext { subscription } => {
                 let subscription = self.subscriptions.get_mut(&subscription).unwrap();
                 tokio::select! {
