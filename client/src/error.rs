@@ -21,8 +21,9 @@ impl Error {
         Self { code, detail: Some(detail.into()).filter(|detail| !detail.is_empty()), version: None }
     }
 
-    pub(crate) const fn with_version(code: ErrorCode, version: Version) -> Self {
-        Self { code, detail: None, version: Some(version) }
+    /// [`Version::NONE`] is no version of a topic.
+    pub(crate) fn with_version(code: ErrorCode, version: Version) -> Self {
+        Self { code, detail: None, version: Some(version).filter(|version| *version != Version::NONE) }
     }
 
     /// The stable code.
@@ -49,7 +50,7 @@ impl Error {
         self.code.is_retryable()
     }
 
-    /// For a condition that failed: the version that the topic has.
+    /// For a publish that was refused: the version that the topic has; `None` if there is no topic, or none that is known.
     #[must_use]
     pub const fn current_version(&self) -> Option<Version> {
         self.version

@@ -1,6 +1,8 @@
-//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `package`, `docs`, `page`, `simulate`, `faults` and `fuzz`.
+//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `package`, `docs`, `page`, `conformance`,
+//! `simulate`, `faults` and `fuzz`.
 
 mod bench;
+mod conformance;
 mod demo;
 mod faults;
 mod fuzz;
@@ -43,6 +45,8 @@ enum Chore {
     Page,
     /// Build the page and the program, and run its demo
     Demo(demo::Options),
+    /// Let every SDK play the same scenarios against real gateways, and print which passes which
+    Conformance(conformance::Options),
     /// Let real gateways and clients suffer everything at once, at random from a seed
     Faults(faults::Options),
     /// Run sessions, gateways, logs and networks in virtual time, each run drawn from a seed
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Page => page::build(&project).map(|()| ExitCode::SUCCESS),
         Chore::Demo(options) => demo::run(&project, &options),
+        Chore::Conformance(options) => conformance::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Faults(options) => faults::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Simulate(options) => simulate::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(options) => fuzz::run(&project, &options).map(|()| ExitCode::SUCCESS),

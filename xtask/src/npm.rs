@@ -1,10 +1,7 @@
 //! The npm package: built, its types and examples checked, documented, tested in Node and Chromium against real gateways,
 //! weighed, packed, and installed.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use crate::{
     Result,
@@ -14,10 +11,6 @@ use crate::{
     tools,
     wasm::{self, PACKAGE},
 };
-
-/// Where Debian puts the browsers.
-const CHROMIUM: &str = "/usr/bin/chromium";
-const FIREFOX: &str = "/usr/bin/firefox-esr";
 
 /// Packages of others, which the package is weighed beside.
 const RIVALS: &str = "bindings/js/rivals";
@@ -73,11 +66,9 @@ pub(crate) fn check_in_browser(project: &Project) -> Result<Outcome> {
 /// Tries it in Firefox as well, but for what only Chromium can be made to do.
 pub(crate) fn check_in_firefox(project: &Project) -> Result<Outcome> {
     wasm::build(project)?;
-    if !Path::new(FIREFOX).is_file() {
-        tools::install_packages(project, &["firefox-esr"])?;
-    }
+    let firefox = tools::firefox(project)?;
     project.build_programs()?;
-    let programs = [("OUTPOUR", project.binary("debug", "outpour")), ("FIREFOX", FIREFOX.into())];
+    let programs = [("OUTPOUR", project.binary("debug", "outpour")), ("FIREFOX", firefox.into())];
     let npm = ["run", "--silent", "test:firefox"];
     run_command(project.command("npm").args(npm).current_dir(project.path(PACKAGE)).envs(programs))?;
     Ok(Outcome::Passed)
@@ -119,10 +110,8 @@ fn test_in_chromium(project: &Project, package: &str, script: &str) -> Result {
 }
 
 fn run_in_chromium(project: &Project, package: &str, script: &str, profile: &str) -> Result {
-    if !Path::new(CHROMIUM).is_file() {
-        tools::install_packages(project, &["chromium"])?;
-    }
-    let programs = [("OUTPOUR", project.binary(profile, "outpour")), ("CHROMIUM", CHROMIUM.into())];
+    let chromium = tools::chromium(project)?;
+    let programs = [("OUTPOUR", project.binary(profile, "outpour")), ("CHROMIUM", chromium.into())];
     let npm = ["run", "--silent", script];
     run_command(project.command("npm").args(npm).current_dir(project.path(package)).envs(programs))
 }

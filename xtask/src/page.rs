@@ -1,7 +1,5 @@
 //! `cargo xtask page`: builds the page that the gateway shows to browsers, for the next build of the program to take in.
 
-use std::path::Path;
-
 use crate::{
     Result,
     project::{Project, run as run_command, succeeds},
@@ -11,8 +9,6 @@ use crate::{
 
 /// The console, which is made with the npm package.
 pub(crate) const PAGE: &str = "page";
-/// Debian's, which the tests drive.
-const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// Builds the page, and the npm package that it is made with.
 pub(crate) fn build(project: &Project) -> Result {
@@ -26,9 +22,7 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
     build(project)?;
     wasm::npm(project, PAGE, &["run", "--silent", "check"])?;
     wasm::npm(project, PAGE, &["test", "--silent"])?;
-    if !Path::new(CHROMIUM).is_file() {
-        tools::install_packages(project, &["chromium"])?;
-    }
+    let chromium = tools::chromium(project)?;
     // The feed that is followed is compressed.
     if !succeeds(project.command("zstd").arg("--version")) {
         tools::install_packages(project, &["zstd"])?;
@@ -42,7 +36,7 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
             .args(npm)
             .current_dir(project.path(PAGE))
             .env("OUTPOUR", program)
-            .env("CHROMIUM", CHROMIUM)
+            .env("CHROMIUM", chromium)
             .env("SCREENSHOTS", project.target().join("screenshots")),
     )?;
     Ok(Outcome::Passed)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::{
-    Result, fuzz, interop, layers, mentions, npm, page,
+    Result, conformance, fuzz, interop, layers, mentions, npm, page,
     project::{Project, run as run_command},
     python, size, tools, wasi,
 };
@@ -46,6 +46,7 @@ const STEPS: &[Step] = &[
     Step { name: "npm", run: npm::check },
     Step { name: "browser", run: npm::check_in_browser },
     Step { name: "firefox", run: npm::check_in_firefox },
+    Step { name: "conformance", run: conformance::check },
     Step { name: "packaging", run: npm::check_packaging },
     Step { name: "page", run: page::check },
     Step { name: "python", run: python::check },
@@ -63,8 +64,8 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result {
         let begun = Instant::now();
         let outcome = (step.run)(project).map_err(|error| format!("step {} failed: {error}", step.name))?;
         let line = match outcome {
-            Outcome::Passed => format!("{:<10} passed {:>9}", step.name, seconds(begun.elapsed())),
-            Outcome::Absent(why) => format!("{:<10} NOT RUN: {why}", step.name),
+            Outcome::Passed => format!("{:<11} passed {:>9}", step.name, seconds(begun.elapsed())),
+            Outcome::Absent(why) => format!("{:<11} NOT RUN: {why}", step.name),
         };
         println!("<== {line}");
         lines.push(line);

@@ -85,6 +85,24 @@ fn add(project: &Project, kind: &str, name: &str) -> Result {
     }
 }
 
+/// The browser that pages are tried in, which is installed if need be.
+pub(crate) fn chromium(project: &Project) -> Result<&'static str> {
+    browser(project, "chromium", "/usr/bin/chromium")
+}
+
+/// The other one.
+pub(crate) fn firefox(project: &Project) -> Result<&'static str> {
+    browser(project, "firefox-esr", "/usr/bin/firefox-esr")
+}
+
+/// Debian's package, and where it puts the program.
+fn browser(project: &Project, package: &str, program: &'static str) -> Result<&'static str> {
+    if !Path::new(program).is_file() {
+        install_packages(project, &[package])?;
+    }
+    Ok(program)
+}
+
 /// Installs Debian packages, as root; anybody else is told how.
 pub(crate) fn install_packages(project: &Project, packages: &[&str]) -> Result {
     let wanted = packages.join(" ");

@@ -46,7 +46,7 @@ export class OutpourError extends Error {
   readonly retryable: boolean;
   /** What is known beyond the code; may be empty. */
   readonly detail: string;
-  /** For a publish that was refused: the version that the topic has. */
+  /** For a publish that was refused: the version that the topic has; `undefined` if there is no topic, or none that is known. */
   readonly version: string | undefined;
 
   /** @internal Use {@link errorOf}. */

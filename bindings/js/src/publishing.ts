@@ -22,6 +22,9 @@ export interface UpdateStream {
   close(): void;
 }
 
+/** The version of what is not there. */
+const NO_VERSION = "0";
+
 /** The most publishes that wait for room in the queue. */
 const MAX_WAITING = 10_000;
 
@@ -90,7 +93,7 @@ export class Publishing {
     const verdict = this.#sent.get(ticket);
     this.#sent.delete(ticket);
     if (code === 0) verdict?.resolve({ version });
-    else verdict?.reject(errorOf(code, "", version));
+    else verdict?.reject(errorOf(code, "", version === NO_VERSION ? undefined : version));
     for (const retry of this.#waiting.splice(0)) retry();
   }
 

@@ -278,7 +278,8 @@ export class Session {
 
   #whenStarted(task: (engine: Engine) => void, otherwise?: (error: OutpourError) => void): void {
     const engine = this.#engine;
-    if (this.#over !== undefined) otherwise?.(this.#over.error ?? errorOf(Codes.closed));
+    // What waited when the session ended was told why; what is called on it later is told that it is over.
+    if (this.#over !== undefined) otherwise?.(errorOf(Codes.closed, "", undefined, this.#over.error));
     else if (engine === undefined) this.#tasks.push(task);
     else this.#guard(() => task(engine));
   }

@@ -6,7 +6,8 @@ export type ValueType = "json" | "text" | "binary" | "int64" | "double";
 
 const TYPES: readonly ValueType[] = ["json", "text", "binary", "int64", "double"];
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// A byte order mark is a character like any other.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * A value of a declared type, for topics that are not JSON. What is published without it is JSON.
