@@ -13,7 +13,7 @@
 //! - `end()` ends at once and may be called twice, from any thread. Freeing an object does the same, and never blocks.
 //! - Errors are objects with a stable code ([`OutpourError`]).
 //!
-//! Sessions are driven by threads of this library ([`runtime`]), whichever thread calls. It has to be built with
+//! Sessions are driven by threads of this library, whichever thread calls. It has to be built with
 //! `panic = "unwind"`: UniFFI makes a panic an exception of the language.
 
 mod call;
