@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `package`, `docs`, `page`, `conformance`,
+//! The project's chores: `cargo xtask test`, `demo`, `bench`, `wasm`, `package`, `docs`, `page`, `conformance`, `parity`,
 //! `simulate`, `faults` and `fuzz`.
 
 mod bench;
@@ -11,6 +11,7 @@ mod layers;
 mod mentions;
 mod npm;
 mod page;
+mod parity;
 mod project;
 mod python;
 mod simulate;
@@ -47,6 +48,8 @@ enum Chore {
     Demo(demo::Options),
     /// Let every SDK play the same scenarios against real gateways, and print which passes which
     Conformance(conformance::Options),
+    /// Write docs/parity.md, which says what each SDK can do
+    Parity,
     /// Let real gateways and clients suffer everything at once, at random from a seed
     Faults(faults::Options),
     /// Run sessions, gateways, logs and networks in virtual time, each run drawn from a seed
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Chore::Page => page::build(&project).map(|()| ExitCode::SUCCESS),
         Chore::Demo(options) => demo::run(&project, &options),
         Chore::Conformance(options) => conformance::run(&project, &options).map(|()| ExitCode::SUCCESS),
+        Chore::Parity => parity::write(&project).map(|()| ExitCode::SUCCESS),
         Chore::Faults(options) => faults::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Simulate(options) => simulate::run(&project, &options).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz(options) => fuzz::run(&project, &options).map(|()| ExitCode::SUCCESS),

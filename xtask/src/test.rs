@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::{
-    Result, conformance, fuzz, interop, layers, mentions, npm, page,
+    Result, conformance, fuzz, interop, layers, mentions, npm, page, parity,
     project::{Project, run as run_command},
     python, size, tools, wasi,
 };
@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
     Step { name: "rustdoc", run: rustdoc },
     Step { name: "layers", run: layers::check },
     Step { name: "tests", run: tests },
+    Step { name: "parity", run: parity::check },
     Step { name: "wasi", run: wasi::check },
     Step { name: "deny", run: deny },
     Step { name: "interop", run: interop::check },

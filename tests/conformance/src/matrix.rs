@@ -99,3 +99,34 @@ impl fmt::Display for Matrix {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_not_alike_does_not_conform() {
+        let steps = json!({ "steps": [{ "do": "get", "session": "s", "path": "a" }] });
+        let scenario: Scenario = serde_json::from_value(steps).unwrap();
+        let passed = |item: &str| Outcome::Passed(vec![json!({ "item": item })]);
+        let row = |outcomes| {
+            let mut matrix = Matrix::new("scenario", vec!["One".to_owned(), "Other".to_owned()]);
+            matrix.add("get", Cell::row(&scenario, outcomes));
+            (matrix.is_conforming(), matrix.to_string().lines().skip(2).collect::<String>())
+        };
+        assert_eq!(row(vec![passed("x"), passed("x")]), (true, String::new()));
+        let excepted = Outcome::Excepted("it can't".to_owned());
+        assert_eq!(row(vec![excepted, passed("y")]), (true, "get, One, not run: it can't".to_owned()));
+        let differs = r#"get, Other, DIFFERS: step 1 (get): {"item":"y"} and {"item":"x"}"#;
+        assert_eq!(row(vec![passed("x"), passed("y")]), (false, differs.to_owned()));
+        let unknown = Outcome::Unknown("step 1".to_owned());
+        assert_eq!(
+            row(vec![passed("x"), unknown]),
+            (false, "get, Other, UNKNOWN: the runner can't do step 1".to_owned())
+        );
+        let failed = Outcome::Failed("step 1: no".to_owned());
+        assert_eq!(row(vec![failed, passed("x")]), (false, "get, One, FAILED: step 1: no".to_owned()));
+    }
+}

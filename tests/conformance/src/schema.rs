@@ -105,6 +105,7 @@ mod tests {
     #[test]
     fn what_departs_from_it_is_named() {
         let one = json!({
+            "type": "object",
             "properties": { "do": { "const": "one" }, "n": { "type": "integer" } },
             "required": ["do", "n"],
             "additionalProperties": false
