@@ -137,7 +137,10 @@ except KeyboardInterrupt:
     print([thread.name for thread in threading.enumerate() if not thread.daemon])
 """,
     }
-    process = subprocess.Popen([sys.executable, "-c", codes[way], url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Where tests run in the background, interrupts are ignored, and that is handed down.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = [sys.executable, "-c", heeding + codes[way], url]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
